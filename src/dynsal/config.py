@@ -1,0 +1,365 @@
+"""The typed configuration: the only place with names, types, defaults and meanings of the keys.
+
+``python -m dynsal.config`` writes workflow/schemas/config.schema.yaml and config/README.md from it; a test fails
+when they are out of step. Importing this module is cheap (no numpy), because every job parses the Snakefile.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    """Unknown keys are refused and numbers must be numbers: YAML reads ``1e-3`` as text, so write ``1.0e-3``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class DatasetConfig(_Section):
+    """Which videos, and which of them train, validate and test."""
+
+    name: Literal["demo", "diem", "hevc33"] = Field(
+        "demo", description="Data set: `demo` (synthetic, embedded), `diem` (the paper), `hevc33` (real gaze)."
+    )
+    split: str = Field(
+        "demo",
+        description="Split list `resources/splits/<split>.csv`: `demo`, `hevc33`, `borji20` (the paper's), `stavis17`.",
+    )
+    validation: list[str] = Field(
+        [], description="Videos taken out of the training list for validation; never test videos."
+    )
+    only: list[str] = Field([], description="Restrict the run to these videos; empty means all of the split.")
+    experiments: Literal["all", "latest"] | list[int] = Field(
+        "all", description="DIEM: which experiments' recordings count (a video may have been shown in several)."
+    )
+    eyes: Literal["both", "either"] = Field(
+        "both", description="DIEM: a sample counts if both eyes fixate (mean of the two), or if either does."
+    )
+
+
+class PrepareConfig(_Section):
+    """Rescaling."""
+
+    size: tuple[Count, Count] = Field(
+        (640, 480), description="Working width and height in pixels; the aspect ratio is not kept (paper, 4.1)."
+    )
+    fps_target: Positive | None = Field(
+        None,
+        description="Thin faster videos to about this rate before anything else (every round(fps / target)-th frame), "
+        "so that flow magnitudes are comparable between videos; `null` keeps every frame.",
+    )
+    frame_step: Count = Field(
+        1,
+        description="Keep every n-th of those frames for training and scoring. Flow still runs to the next "
+        "frame of the video, not to the next kept one.",
+    )
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] = Field(95, description="Quality of the stored frames.")
+
+    @model_validator(mode="after")
+    def _multiple_of_four(self) -> PrepareConfig:
+        if any(side % 4 for side in self.size):
+            raise ValueError(
+                f"size {list(self.size)}: the nets return the input's size only for multiples of 4; "
+                f"use {[max(4, round(side / 4) * 4) for side in self.size]}"
+            )
+        return self
+
+
+class GazeConfig(_Section):
+    """From fixations to density maps."""
+
+    sigma_deg: Positive = Field(1.0, description="Standard deviation of the Gaussian, in degrees of visual angle.")
+    px_per_deg: Positive | None = Field(
+        None,
+        description="Pixels of the source video (or screen) per degree; `null` takes the data set's own "
+        "(DIEM 50, hevc33 30).",
+    )
+
+
+class FlowConfig(_Section):
+    """Optical flow and the 3-channel flow image (u, v, magnitude)."""
+
+    estimator: Literal["deepflow", "dis", "farneback"] = Field(
+        "deepflow",
+        description="`deepflow` is OpenCV's: the variational part, without DeepMatching. `dis` is 30 times faster.",
+    )
+    direction: Literal["forward", "backward"] = Field(
+        "forward",
+        description="`forward`: t to t+1 on frame t's grid (the last frame repeats the field before it); "
+        "`backward`: t to t-1, causal (the first frame repeats the field after it).",
+    )
+    bound: Positive = Field(
+        20.0,
+        description="Pixels of flow at the working size that become 1.0 in the flow image; larger values are clipped "
+        "and counted. The same bound serves the low-resolution copies.",
+    )
+
+
+class NetConfig(_Section):
+    """What all architectures share."""
+
+    width: Annotated[float, Field(gt=0, le=2)] = Field(
+        1.0, description="Multiplies the number of channels of every hidden layer; 1 is the paper."
+    )
+    fusion_init_scale: Positive = Field(
+        1.0,
+        description="conv_fuse starts as this times [I | I]: 1.0 is the paper's literal reading (sum of the streams), "
+        "0.5 their mean.",
+    )
+    fusion_relu: bool = Field(False, description="ReLU after conv_fuse: the text has it, the official prototxt not.")
+    coding: Literal["salnet", "log_density"] = Field(
+        "salnet",
+        description="What the output means: `salnet`, bytes of the map as (g - 31) * 2/255, decoded and clipped at 0; "
+        "`log_density`, softmax over the pixels.",
+    )
+    init: str = Field("he", description="`he`, or a .safetensors file of matching weights.")
+
+
+class TrainConfig(_Section):
+    """Optimisation."""
+
+    loss: Literal["euclidean", "kld", "kld_cc_nss"] = Field(
+        "euclidean",
+        description="`euclidean` needs coding `salnet`; `kld` and `kld_cc_nss` need coding `log_density`.",
+    )
+    loss_reduction: Literal["sum", "mean"] = Field(
+        "sum",
+        description="Euclidean loss: half the sum over pixels (Caffe, literal) or the mean over pixels.",
+    )
+    cc_weight: Annotated[float, Field(ge=0)] = Field(0.1, description="`kld_cc_nss`: weight of (1 - CC).")
+    nss_weight: Annotated[float, Field(ge=0)] = Field(0.1, description="`kld_cc_nss`: weight of -NSS.")
+    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="`sgd` (momentum) or `adamw`.")
+    base_lr: Positive = Field(
+        1.3e-7, description="Initial learning rate (SalNet's, for the summed loss; the paper gives none)."
+    )
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="SGD momentum.")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(5.0e-4, description="Weight decay.")
+    schedule: Literal["step", "cosine", "constant"] = Field("step", description="Learning-rate schedule.")
+    lr_step_iters: Count = Field(10_000, description="`step`: iterations between reductions.")
+    lr_gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="`step`: factor of each reduction.")
+    warmup_iters: Annotated[int, Field(ge=0)] = Field(0, description="Iterations of linear warm-up.")
+    max_iters: Count = Field(200_000, description="Iterations in all.")
+    batch_size: Count = Field(2, description="Frames per iteration; a batch never mixes resolutions.")
+    grad_clip: Positive | None = Field(None, description="Clip the gradient's norm; `null` does not.")
+    amp: bool = Field(False, description="bfloat16 mixed precision, on a GPU only.")
+    channels_last: bool = Field(True, description="Memory layout of the activations; results agree to rounding.")
+    checkpoint_every: Count = Field(1_000, description="Iterations between checkpoints.")
+    validate_every: Count = Field(5_000, description="Iterations between validation losses.")
+    validation_frames: Annotated[int, Field(ge=0)] = Field(
+        512, description="Frames of the validation videos, evenly spaced, in each validation loss."
+    )
+    keep: Literal["last", "best"] = Field(
+        "last", description="Weights kept: the last, or those of the lowest validation loss (needs validation videos)."
+    )
+
+
+class ModelConfig(_Section):
+    """One row of Table 1."""
+
+    arch: Literal["spatial", "temporal", "late", "early"] = Field(description="Architecture (paper, section 3).")
+    augment: list[Literal[1, 2, 4]] = Field(
+        [1], description="Resolutions used in training: 1 is the working size, 2 and 4 the low-resolution copies."
+    )
+
+
+class EvaluateConfig(_Section):
+    """Scoring."""
+
+    frames: Literal["all", "trim30", "first300"] = Field(
+        "all", description="Source frames scored: all, all but 30 at both ends, or the first 300."
+    )
+    pool_frames: Count = Field(
+        50, description="Frames per video, drawn once by seed, whose fixations serve as shuffled negatives."
+    )
+    pool_seed: int = Field(0, description="Seed of that draw.")
+    batch_size: Count = Field(8, description="Frames per forward pass.")
+    human_draws: Count = Field(2, description="Random splits of the viewers into halves for the human ceiling.")
+
+
+class TableConfig(_Section):
+    """Aggregation."""
+
+    resamples: Count = Field(10_000, description="Bootstrap resamples over videos, the same for all models.")
+    seed: int = Field(0, description="Seed of the resampling.")
+
+
+_MODELS = {
+    "spatial": ModelConfig(arch="spatial"),
+    "temporal": ModelConfig(arch="temporal"),
+    "late": ModelConfig(arch="late"),
+    "early": ModelConfig(arch="early"),
+    "early_aug": ModelConfig(arch="early", augment=[1, 2, 4]),
+}
+
+
+class Config(_Section):
+    """A whole experiment."""
+
+    dataset: DatasetConfig = DatasetConfig()
+    mirrors: list[str] = Field(
+        [],
+        description="Local folders tried before any download, as `<mirror>/<data set>/<file>`; the environment "
+        "variable DYNSAL_MIRROR adds more, separated by colons.",
+    )
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        [0], description="One training of every model per seed."
+    )
+    prepare: PrepareConfig = PrepareConfig()
+    gaze: GazeConfig = GazeConfig()
+    flow: FlowConfig = FlowConfig()
+    net: NetConfig = NetConfig()
+    train: TrainConfig = TrainConfig()
+    models: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ModelConfig] = Field(
+        _MODELS, description="Name of the row: architecture and training resolutions."
+    )
+    evaluate: EvaluateConfig = EvaluateConfig()
+    table: TableConfig = TableConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        problems = []
+        if (self.train.loss == "euclidean") != (self.net.coding == "salnet"):
+            problems.append(
+                f"train.loss: {self.train.loss} does not go with net.coding {self.net.coding}; "
+                "use euclidean with salnet, kld or kld_cc_nss with log_density"
+            )
+        if self.train.keep == "best" and not (self.dataset.validation and self.train.validation_frames):
+            problems.append("train.keep: best needs dataset.validation videos and train.validation_frames > 0")
+        if len(set(self.seeds)) != len(self.seeds):
+            problems.append(f"seeds: {self.seeds} repeats a seed")
+        for name, model in self.models.items():
+            if len(set(model.augment)) != len(model.augment) or not model.augment:
+                problems.append(f"models.{name}.augment: {model.augment} must name each factor once, at least one")
+            for factor in model.augment:
+                if any(side % (4 * factor) for side in self.prepare.size):
+                    problems.append(
+                        f"models.{name}.augment: size {list(self.prepare.size)} / {factor} is no multiple of 4"
+                    )
+            if name in RESERVED:
+                problems.append(f"models.{name}: the name is taken by a floor or ceiling row")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+RESERVED = ("centre", "uniform", "mean_map", "human", "oracle")
+"""Rows of every table that need no training."""
+
+
+class ConfigError(Exception):
+    """All errors of a configuration, one per line, with their paths."""
+
+
+def parse(values: dict[str, Any], source: str = "configuration") -> Config:
+    """Validate plain values (from YAML) and fill in the defaults.
+
+    Raises
+    ------
+    ConfigError
+        Listing every error with its path, not only the first.
+    """
+    try:
+        # Through JSON, because strict validation of JSON takes lists for tuples as YAML has to write them.
+        return Config.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in item['loc']) or 'whole file'}: {item['msg']}"
+            + ("" if isinstance(item["input"], dict) else f" (found {item['input']!r})")
+            for item in error.errors()
+        ]
+        raise ConfigError(
+            f"{source}: {len(lines)} error(s)\n" + "\n".join(lines) + "\nKeys and meanings: config/README.md"
+        ) from None
+
+
+def load(path: Path) -> Config:
+    """Read and validate a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is no YAML mapping, or does not validate.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read as YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected a mapping of keys, found {type(values).__name__}")
+    return parse(values, str(path))
+
+
+def stage_json(config: Config, *sections: str) -> str:
+    """Return the named sections as one JSON string with sorted keys.
+
+    Stages get their parameters in this form: Snakemake compares ``params`` by their printed form, so a stable
+    string reruns a stage when, and only when, a value it uses changes.
+    """
+    values = config.model_dump(mode="json")
+    return json.dumps({name: values[name] for name in sections}, sort_keys=True)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema in the dialect that Snakemake's ``validate`` accepts."""
+    schema = Config.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def reference() -> str:
+    """Return config/README.md: every key with its type, default and meaning."""
+    lines = [
+        "# Configuration keys",
+        "",
+        "Generated by `make docs` from `src/dynsal/config.py`; do not edit by hand.",
+        "",
+        "| profile | what it is |",
+        "| --- | --- |",
+        "| `config.yaml` | the embedded, synthetic demo data set: minutes on two cores (the default) |",
+        "| `hevc33.yaml` | 33 real videos with the gaze of 32 viewers, small nets: under 100 minutes on two cores |",
+        "| `diem.yaml` | the paper: DIEM, 640x480, full width, 200,000 iterations |",
+        "",
+        "Use one with `--configfile config/hevc33.yaml`, change single keys with `--config`, for example "
+        '`--config seeds="[1,2,3]"`. Unknown keys and wrong types are refused, all errors at once. '
+        "Write `1.0e-3`, not `1e-3`: YAML reads the latter as text.",
+        "",
+        "Threads, devices, memory and time limits are no keys: they belong to `--cores`, `--resources` and profiles.",
+    ]
+    for name, field in Config.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, _Section):
+            lines += ["", f"## {name}", "", (section.__doc__ or "").strip(), "", *_table(section, f"{name}.")]
+        else:
+            lines += ["", f"## {name}", "", field.description or ""]
+            if name == "models":
+                lines += ["", *_table(ModelConfig, "models.<name>.")]
+    return "\n".join(lines) + "\n"
+
+
+def _table(section: type[_Section], prefix: str) -> list[str]:
+    rows = ["| key | default | meaning |", "| --- | --- | --- |"]
+    for key, field in section.model_fields.items():
+        default = "required" if field.is_required() else f"`{json.dumps(field.get_default())}`"
+        rows.append(f"| `{prefix}{key}` | {default} | {field.description} |")
+    return rows
+
+
+def main() -> None:
+    """Write the schema and the key reference into the checkout."""
+    root = Path(__file__).resolve().parents[2]
+    schema = yaml.safe_dump(json_schema(), sort_keys=True, allow_unicode=True)
+    (root / "workflow/schemas/config.schema.yaml").write_text(
+        "# Generated by `make docs` from src/dynsal/config.py; do not edit by hand.\n" + schema, encoding="utf-8"
+    )
+    (root / "config/README.md").write_text(reference(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Writing files so that an interrupted or failed run never leaves one that looks finished."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dynsal.errors import DataError
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it into place only if the block succeeds.
+
+    The temporary name is unique per process, is flushed to disk before the rename, and is removed on any
+    error, so that readers see either the whole file or none.
+
+    Raises
+    ------
+    DataError
+        If the disk is full (or a quota is reached), naming the file and the free space.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with part.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        if is_disk_full(error):
+            free = shutil.disk_usage(path.parent).free / 2**20
+            raise DataError(
+                path,
+                f"no space left to write it ({free:.0f} MiB free)",
+                "Free some space or move results/ to a larger disk, then run the same command again",
+            ) from error
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an OS error (h5py's included, which hide the number in the text) means 'no space left'."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, OSError) and error.errno in full:
+        return True
+    return any(f"errno = {number}" in str(error) for number in full)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, with sorted keys, so that equal content means equal bytes."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,103 @@
+"""Optical flow: estimators, the direction convention, and low-resolution copies.
+
+The paper uses DeepFlow (Weinzaepfel et al., ICCV 2013). OpenCV's ``createOptFlow_DeepFlow`` is its variational part
+without DeepMatching, hence weaker on large displacements; tables and files name it ``deepflow`` with OpenCV's version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dynsal.errors import DataError
+from dynsal.prepare import Frame
+
+Field = NDArray[np.float32]
+Estimator = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Field]
+
+_SMALLEST = 16
+"""Side in pixels below which the estimators' pyramids have no level to start from."""
+
+
+def estimator(name: Literal["deepflow", "dis", "farneback"]) -> Estimator:
+    """Return a function of two H x W uint8 grey frames giving H x W x 2 float32 (u right, v down, pixels).
+
+    Results do not depend on the number of threads. Parameters: DeepFlow as OpenCV fixes them; DIS preset medium;
+    Farneback (.5, 3, 15, 3, 5, 1.2), OpenCV's documented example.
+    """
+    if name == "deepflow":
+        deep = cv2.optflow.createOptFlow_DeepFlow()
+        return lambda first, second: deep.calc(first, second, None)
+    if name == "dis":
+        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        return lambda first, second: dis.calc(first, second, None)
+    if name == "farneback":
+        return lambda first, second: np.asarray(
+            cv2.calcOpticalFlowFarneback(first, second, None, 0.5, 3, 15, 3, 5, 1.2, 0), np.float32
+        )
+    raise ValueError(f"unknown flow estimator {name!r}: use deepflow, dis or farneback")
+
+
+def fields(
+    frames: Iterable[Frame], estimate: Estimator, direction: Literal["forward", "backward"], where: str = "the video"
+) -> Iterator[tuple[Frame, Field]]:
+    """Yield every kept frame with its flow field.
+
+    Forward: t to t+1 on the grid of frame t; the last frame of the video repeats the field before it. Backward:
+    t to t-1 on the grid of frame t, which is causal; the first frame repeats the field after it.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two frames, or they are too small for a pyramid.
+    """
+    previous: tuple[Frame, NDArray[np.uint8]] | None = None
+    before: tuple[Frame, NDArray[np.uint8]] | None = None
+    pending: Frame | None = None  # a kept frame that waits for its successor
+    for frame in frames:
+        grey = cv2.cvtColor(frame.bgr, cv2.COLOR_BGR2GRAY)
+        if min(grey.shape) < _SMALLEST:
+            raise DataError(
+                where, f"frames of {grey.shape[1]}x{grey.shape[0]} are too small for flow", "Enlarge prepare.size"
+            )
+        if direction == "forward":
+            if pending is not None and before is not None:
+                yield pending, estimate(before[1], grey)
+            pending = frame if frame.kept else None
+        elif before is None:
+            pending = frame if frame.kept else None
+        else:
+            if pending is not None:
+                yield pending, estimate(grey, before[1])
+                pending = None
+            if frame.kept:
+                yield frame, estimate(grey, before[1])
+        previous, before = before, (frame, np.asarray(grey, np.uint8))
+    if before is None or (pending is not None and previous is None):
+        raise DataError(where, "fewer than two frames, so it has no flow", "Remove it from the split list")
+    if pending is not None and previous is not None:
+        yield pending, estimate(previous[1], before[1])
+
+
+def shrink(flow: NDArray[np.floating], factor: int) -> Field:
+    """Return a field at 1/factor of the resolution: vectors averaged over the cells, then divided by the factor.
+
+    The magnitude of the copy follows from these vectors; averaging magnitudes instead would overstate it where
+    directions differ. Paper, section 3.4.
+    """
+    height, width = flow.shape[:2]
+    if height % factor or width % factor:
+        raise ValueError(f"a {width}x{height} field cannot be divided by {factor}")
+    return resize_field(np.asarray(flow, np.float32), (width // factor, height // factor))
+
+
+def resize_field(flow: Field, size: tuple[int, int]) -> Field:
+    """Resize a field to (width, height), scaling u by the width ratio and v by the height ratio."""
+    height, width = flow.shape[:2]
+    shrinking = size[0] <= width and size[1] <= height
+    resized = cv2.resize(flow, size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    return np.asarray(resized, np.float32) * np.float32([size[0] / width, size[1] / height])

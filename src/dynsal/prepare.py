@@ -1,0 +1,52 @@
+"""Rescaling: the frames that everything after it works on.
+
+Flow is computed from exactly these frames and not from their stored JPEG copies (which would move DeepFlow by 0.1 px
+on average), so the flow step decodes the video again and comes through the same two functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynsal.video import resize
+
+
+class Frame(NamedTuple):
+    """One working frame."""
+
+    index: int
+    """Index in the source video, in decode order, from 0."""
+    time: float
+    """Seconds."""
+    bgr: NDArray[np.uint8]
+    """H x W x 3 at the working size."""
+    kept: bool
+    """Whether training and scoring use it; the others serve only as partners for flow."""
+
+
+def stride_for(fps: float, target: float | None) -> int:
+    """Return which n-th frames to take so that a video comes close to the target rate; never less than 1."""
+    return 1 if target is None else max(1, round(fps / target))
+
+
+def working_frames(
+    decoded: Iterable[tuple[float, NDArray[np.uint8]]],
+    size: tuple[int, int],
+    stride: int,
+    step: int,
+    neighbours: bool = False,
+) -> Iterator[Frame]:
+    """Thin to every ``stride``-th frame, keep every ``step``-th of these, and rescale to (width, height).
+
+    The aspect ratio is not kept (paper, section 4.1). With ``neighbours``, the frames just before and after a kept
+    one come too, marked as not kept: they are what flow needs.
+    """
+    wanted = {0, 1, step - 1} if neighbours else {0}
+    for index, (time, bgr) in enumerate(decoded):
+        position, rest = divmod(index, stride)
+        if rest == 0 and position % step in wanted:
+            yield Frame(index, time, resize(bgr, size), position % step == 0)

@@ -1,0 +1,81 @@
+"""What every workflow script shares: parameters, logging, and one-line errors."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from dynsal.config import Config, ConfigError, load
+from dynsal.errors import DataError
+
+log = logging.getLogger("dynsal")
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the options that all scripts have: ``--params``, ``--config`` and ``--log``."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    made.add_argument("--params", help="sections of the configuration as JSON, as the workflow passes them")
+    made.add_argument("--config", type=Path, help="or a configuration file, when run by hand")
+    made.add_argument("--log", type=Path, help="also write the log to this file")
+    return made
+
+
+class Params:
+    """The sections of the configuration that a stage was given, validated, as attributes."""
+
+    def __init__(self, sections: dict[str, Any]) -> None:
+        unknown = sorted(set(sections) - set(Config.model_fields))
+        if unknown:
+            raise ConfigError(f"--params: unknown section(s) {', '.join(unknown)}")
+        self._names = sorted(sections)
+        for name, value in sections.items():
+            annotation = Config.model_fields[name].annotation
+            validate = getattr(annotation, "model_validate_json", None)
+            try:
+                setattr(self, name, validate(json.dumps(value)) if validate else value)
+            except ValidationError as error:
+                raise ConfigError(f"--params: section {name}: {error}") from None
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConfigError(f"this step needs the section {name!r}; --params has {', '.join(self._names)}")
+
+
+def read_params(arguments: argparse.Namespace) -> Params:
+    """Return the parameters from ``--params``, or from the file given as ``--config``."""
+    if arguments.params:
+        return Params(json.loads(arguments.params))
+    if arguments.config:
+        return Params(load(arguments.config).model_dump(mode="json"))
+    raise ConfigError("give --params JSON or --config FILE, for example --config config/config.yaml")
+
+
+def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
+    """Run a script's work with logging set up; end with status 1 and one clear line on expected errors."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if arguments.log:
+        arguments.log.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(arguments.log, mode="w", encoding="utf-8"))
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", handlers=handlers
+    )
+    log.info("%s", " ".join([Path(sys.argv[0]).name, *_shortened(sys.argv[1:])]))
+    try:
+        main(arguments)
+    except (DataError, ConfigError) as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except Exception:
+        log.exception("unexpected error: please report it with this log")
+        sys.exit(1)
+
+
+def _shortened(words: list[str]) -> list[str]:
+    return [word if len(word) < 200 else word[:100] + "..." for word in words]
+
