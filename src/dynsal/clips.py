@@ -33,7 +33,7 @@ class ClipWriter:
     def __init__(self, handle: h5py.File, size: tuple[int, int], jpeg_quality: int | None, with_flow: bool) -> None:
         width, height = size
         self._handle = handle
-        self._size = size
+        self.size = size
         self._quality = jpeg_quality
         self._rows: list[tuple[int, float, Any, Any]] = []
         self.count = 0
@@ -63,8 +63,8 @@ class ClipWriter:
         """Add one frame: H x W x 3 uint8 BGR and/or H x W x 2 flow in pixels, as the file was created for."""
         jpeg = None
         for array in (bgr, flow):
-            if array is not None and array.shape[1::-1] != self._size:
-                raise ValueError(f"frame {index} is {array.shape[1::-1]}, the clip {self._size}")
+            if array is not None and array.shape[1::-1] != self.size:
+                raise ValueError(f"frame {index} is {array.shape[1::-1]}, the clip {self.size}")
         if bgr is not None:
             ok, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self._quality or 95])
             if not ok:
@@ -72,6 +72,11 @@ class ClipWriter:
         self._rows.append((index, time, jpeg, None if flow is None else round_flow(flow)))
         if len(self._rows) >= _BUFFER:
             self.flush()
+
+    def frames(self) -> NDArray[np.int32]:
+        """Return the source indices written so far."""
+        self.flush()
+        return np.asarray(self._handle["frame"][:])
 
     def flush(self) -> None:
         """Write the buffered frames."""
@@ -85,9 +90,9 @@ class ClipWriter:
             dataset = self._handle[name]
             dataset.resize(stop, axis=0)
             if name == "jpeg":
-                cells = np.empty(len(values), dtype=object)
-                cells[:] = [value.ravel() for value in values]
-                dataset[start:stop] = cells
+                # One by one: h5py takes a list of buffers of equal length for a two-dimensional array.
+                for row, value in enumerate(values, start):
+                    dataset[row] = value.ravel()
             else:
                 dataset[start:stop] = np.stack(values)
         self.count = stop
@@ -102,13 +107,12 @@ def create(
 
     Set attributes through :func:`describe` before the block ends. A clip without any frame is an error.
     """
-    with atomic(path) as part:
-        with h5py.File(part, "w") as handle:
-            writer = ClipWriter(handle, size, jpeg_quality, with_flow)
-            yield writer
-            writer.flush()
-            if not writer.count:
-                raise DataError(path, "no frame was written to it", "Check the source video with `ffprobe`")
+    with atomic(path) as part, h5py.File(part, "w") as handle:
+        writer = ClipWriter(handle, size, jpeg_quality, with_flow)
+        yield writer
+        writer.flush()
+        if not writer.count:
+            raise DataError(path, "no frame was written to it", "Check the source video with `ffprobe`")
 
 
 def describe(writer: ClipWriter, **attributes: Any) -> None:

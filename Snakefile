@@ -1,0 +1,80 @@
+# dynsal: from videos and gaze to tables. `snakemake -n` shows what would run and why; config/README.md has the keys.
+from snakemake.utils import min_version, validate
+
+min_version("9.0")
+
+# A configuration file given on the command line replaces the demo's: every profile is complete.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+validate(config, "workflow/schemas/config.schema.yaml", set_default=False)
+
+
+wildcard_constraints:
+    ds=smk_plan.ds,
+    video="|".join(smk_plan.videos),
+    model="|".join([*smk_plan.models, *smk_plan.floors]),
+    seed=r"\d+",
+    factor=r"\d+",
+
+
+rule all:
+    """Table 1 and its figures."""
+    input:
+        "results/table1.csv",
+        smk_figures,
+
+
+include: "workflow/rules/download.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/flow.smk"
+include: "workflow/rules/augment.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+
+
+localrules:
+    all,
+    data,
+    flows,
+    models,
+    table1,
+    figures,
+
+
+rule data:
+    """Every download, rescaled, with its gaze."""
+    input:
+        smk_plan.paths("frames", smk_plan.videos),
+        smk_plan.paths("gaze", smk_plan.videos),
+
+
+rule flows:
+    """Optical flow of every video."""
+    input:
+        smk_plan.paths("flow", smk_plan.videos),
+
+
+rule models:
+    """Every training."""
+    input:
+        smk_plan.trainings("model.safetensors"),
+
+
+rule table1:
+    """Table 1 of the configured data set."""
+    input:
+        "results/table1.csv",
+
+
+rule figures:
+    """The pictures."""
+    input:
+        smk_figures,

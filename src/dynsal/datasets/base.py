@@ -1,0 +1,96 @@
+"""The contract of a data set: where its videos are, what they show, and where people looked.
+
+Coordinates: see `dynsal.gaze`. Readers return source pixels with pixel centres at integers; what a recording calls
+position p on a screen whose movie starts at ``offset`` is ``p - offset - 0.5``.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dynsal import layout
+from dynsal.config import DatasetConfig
+from dynsal.errors import DataError
+from dynsal.gaze import Gaze
+
+__all__ = ["Dataset", "Gaze", "checked_frames"]
+
+
+class Dataset(abc.ABC):
+    """One data set, read from a folder of downloaded (or generated) original files.
+
+    Parameters
+    ----------
+    root
+        ``results/<data set>/raw``.
+    config
+        The section ``dataset`` of the configuration.
+    """
+
+    name: ClassVar[str]
+    px_per_deg: ClassVar[float]
+    """Pixels of the source video (or screen) per degree of visual angle."""
+
+    def __init__(self, root: Path, config: DatasetConfig) -> None:
+        self.root = Path(root)
+        self.config = config
+
+    def files(self) -> list[layout.RegistryRow]:
+        """Return the registered files with their addresses and checksums."""
+        return layout.registry(self.name)
+
+    def videos(self) -> dict[str, str]:
+        """Return video -> 'train' or 'test' of the configured split."""
+        return layout.split(self.config.split)
+
+    @abc.abstractmethod
+    def video_file(self, video: str) -> Path:
+        """Return the file with the video's pictures."""
+
+    @abc.abstractmethod
+    def open_frames(self, video: str) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """Return (seconds, H x W x 3 BGR) of every frame, in order.
+
+        Raises
+        ------
+        DataError
+            If the file is missing, damaged (perhaps only while iterating), or not of the size the gaze refers to.
+        """
+
+    @abc.abstractmethod
+    def fixations(self, video: str) -> Gaze:
+        """Return the valid fixations and what was dropped.
+
+        Raises
+        ------
+        DataError
+            If the gaze data is missing or malformed, or holds no valid fixation.
+        """
+
+
+def checked_frames(
+    path: Path, decoded: Iterator[tuple[float, NDArray[np.uint8]]], listed: int, tolerance: int, source: str
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Yield the first ``listed`` frames, decoding to the end so that damage is noticed.
+
+    Raises
+    ------
+    DataError
+        If the video has fewer than ``listed`` frames, or more than ``tolerance`` too many.
+    """
+    count = 0
+    for count, frame in enumerate(decoded, 1):
+        if count <= listed:
+            yield frame
+    if not listed <= count <= listed + tolerance:
+        raise DataError(
+            path,
+            f"has {count} frames, but {source} says {listed}",
+            "Delete it and fetch it again: it is another cut",
+        )

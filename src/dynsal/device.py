@@ -1,0 +1,56 @@
+"""The machine at hand: which device computes, and how many processors this process may use."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from pathlib import Path
+
+import torch
+
+
+def pick_device() -> torch.device:
+    """Return the first CUDA device if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def usable_cpus(
+    cgroup_root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
+) -> int:
+    """Return how many processors this process may use: its affinity, cut by the CPU quotas of its control groups.
+
+    A container or batch system often grants fewer processors than ``os.cpu_count()`` reports. The arguments are
+    there for tests.
+    """
+    affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    limits = [float(len(affinity))]
+    for group in _groups(cgroup_root, membership):
+        with contextlib.suppress(OSError, ValueError):
+            quota, period = (group / "cpu.max").read_text().split()
+            limits.append(float(quota) / float(period))  # "max" is no number: no limit at this level
+    with contextlib.suppress(OSError, ValueError):  # version 1
+        limit = int((cgroup_root / "cpu/cpu.cfs_quota_us").read_text())
+        if limit > 0:
+            limits.append(limit / int((cgroup_root / "cpu/cpu.cfs_period_us").read_text()))
+    return max(1, math.ceil(min(limits)))
+
+
+def limit_threads(count: int) -> int:
+    """Let torch use at most ``count`` threads, and never more than there are processors; return the number set."""
+    threads = max(1, min(count, usable_cpus()))
+    torch.set_num_threads(threads)
+    with contextlib.suppress(RuntimeError):  # can be set only once per process
+        torch.set_num_interop_threads(1)
+    return threads
+
+
+def _groups(root: Path, membership: Path) -> list[Path]:
+    """Return this process's control group (version 2) and its ancestors."""
+    try:
+        lines = membership.read_text().splitlines()
+    except OSError:
+        return [root]
+    path = next((line[3:] for line in lines if line.startswith("0::")), "/")
+    group = root / path.lstrip("/")
+    return [group, *(parent for parent in group.parents if parent == root or root in parent.parents)]

@@ -1,0 +1,198 @@
+"""Per-frame scores of saliency maps against gaze; floors and ceilings.
+
+A score table has one row per frame: frame, n_fixations, one column per metric of :data:`dynsal.metrics.METRICS`, and
+``skipped`` with the reason if the frame could not be scored (its metrics are NaN and it enters no mean). Aggregation
+is a step of its own (:mod:`dynsal.tables`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dynsal import metrics
+from dynsal.gaze import density
+
+Map = NDArray[np.floating[Any]]
+Points = NDArray[np.float64]
+
+CENTRE_SD = 1 / 6
+"""Standard deviations of the centre floor as a fraction of width and height."""
+
+NO_FIXATION = "no fixation"
+NO_OTHER_HALF = "no fixation of one half of the viewers"
+
+
+class NegativePool(Protocol):
+    """Negatives for a frame from other frames of the same video."""
+
+    def negatives(self, frame: int) -> Points:
+        """Return K x 2 points."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the maps of one video are scored against.
+
+    Parameters
+    ----------
+    video
+        Name, for messages.
+    frames
+        Source indices of the frames to score.
+    points
+        Fixations (K x 2, columns x, y) of each frame that has any.
+    size
+        Width and height of the maps.
+    sigma
+        Standard deviations in x and y of the ground truth's Gaussian, in pixels of the maps.
+    other_videos
+        Negatives for ``sauc``.
+    same_video
+        Negatives for ``sauc_same_video``.
+    """
+
+    video: str
+    frames: NDArray[np.int32]
+    points: Mapping[int, Points]
+    size: tuple[int, int]
+    sigma: tuple[float, float]
+    other_videos: Points
+    same_video: NegativePool
+
+    def density(self, frame: int) -> Map:
+        """Return the ground-truth density of a frame with fixations, H x W, sum 1."""
+        return density(self.points[frame], self.size, self.sigma)
+
+
+def select_frames(
+    frames: NDArray[np.int32], source_frames: int, which: Literal["all", "trim30", "first300"]
+) -> NDArray[np.int32]:
+    """Choose the source frames that are scored: all, 30 .. N - 30 counted from 1 (Rudoy's code), or the first 300."""
+    if which == "trim30":
+        return frames[(frames >= 29) & (frames <= source_frames - 31)]
+    if which == "first300":
+        return frames[frames < 300]
+    return frames
+
+
+def score_map(saliency: Map, fixations: Points, truth: Map, other_videos: Points, same_video: Points) -> dict[str, float]:
+    """Return every metric of one map (H x W, non-negative, positive sum) in the order of the score table."""
+    return {
+        "sauc": metrics.sauc(saliency, fixations, other_videos),
+        "sauc_same_video": metrics.sauc(saliency, fixations, same_video),
+        "chi2": metrics.chi2(saliency, truth),
+        "auc_judd": metrics.auc_judd(saliency, fixations),
+        "nss": metrics.nss(saliency, fixations),
+        "cc": metrics.cc(saliency, truth),
+        "sim": metrics.sim(saliency, truth),
+        "kld": metrics.kld(saliency, truth),
+    }
+
+
+def score_video(reference: Reference, maps: Iterable[tuple[int, Map]]) -> pd.DataFrame:
+    """Score a stream of (source frame, map); every frame of the reference must come exactly once, in order.
+
+    Raises
+    ------
+    ValueError
+        If the stream lacks a frame, repeats one or brings one that is not asked for, or a map has another size.
+    """
+    rows = []
+    expected = iter(reference.frames.tolist())
+    for frame, saliency in maps:
+        if frame != next(expected, None):
+            raise ValueError(f"{reference.video}: map of frame {frame} came out of order or was not asked for")
+        if saliency.shape != reference.size[::-1]:
+            raise ValueError(
+                f"{reference.video}: the map of frame {frame} is {saliency.shape[1]}x{saliency.shape[0]}, "
+                f"the ground truth {reference.size[0]}x{reference.size[1]}"
+            )
+        fixations = reference.points.get(frame)
+        if fixations is None:
+            rows.append(_skipped(frame, NO_FIXATION))
+            continue
+        scores = score_map(
+            saliency,
+            fixations,
+            reference.density(frame),
+            reference.other_videos,
+            reference.same_video.negatives(frame),
+        )
+        rows.append({"frame": frame, "n_fixations": len(fixations), **scores, "skipped": ""})
+    missing = next(expected, None)
+    if missing is not None:
+        raise ValueError(f"{reference.video}: no map for frame {missing}")
+    return _table(rows)
+
+
+def score_halves(
+    reference: Reference, halves: Iterable[tuple[Mapping[int, Points], Mapping[int, Points]]]
+) -> pd.DataFrame:
+    """Score one half of the viewers as a predictor of the other half, averaged over draws.
+
+    This is the human ceiling as half the viewers can reach it: it understates what all of them could, and its
+    distribution metrics compare two densities of half the fixations each.
+    """
+    rows = []
+    draws = list(halves)
+    for frame in reference.frames.tolist():
+        pairs = [(first[frame], second[frame]) for first, second in draws if frame in first and frame in second]
+        if not pairs:
+            rows.append(_skipped(frame, NO_OTHER_HALF if frame in reference.points else NO_FIXATION))
+            continue
+        scores = [
+            score_map(
+                density(first, reference.size, reference.sigma),
+                second,
+                density(second, reference.size, reference.sigma),
+                reference.other_videos,
+                reference.same_video.negatives(frame),
+            )
+            for first, second in pairs
+        ]
+        mean = {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
+        rows.append({"frame": frame, "n_fixations": len(reference.points[frame]), **mean, "skipped": ""})
+    return _table(rows)
+
+
+def constant(reference: Reference, saliency: Map) -> Iterator[tuple[int, Map]]:
+    """Yield the same map for every frame."""
+    for frame in reference.frames.tolist():
+        yield frame, saliency
+
+
+def centre_map(size: tuple[int, int]) -> Map:
+    """Return the centre floor: a Gaussian in the middle, as wide as :data:`CENTRE_SD` says."""
+    width, height = size
+    middle = np.array([[(width - 1) / 2, (height - 1) / 2]])
+    return density(middle, size, (width * CENTRE_SD, height * CENTRE_SD))
+
+
+def uniform_map(size: tuple[int, int]) -> Map:
+    """Return the floor that knows nothing."""
+    return np.full(size[::-1], 1 / (size[0] * size[1]))
+
+
+def mean_map(videos: Iterable[tuple[Mapping[int, Points], tuple[float, float]]], size: tuple[int, int]) -> Map:
+    """Return the mean ground-truth density over videos given as (points by frame, sigma), each video weighing alike."""
+    total = np.zeros(size[::-1])
+    for points, sigma in videos:
+        frames = [density(fixations, size, sigma) for fixations in points.values()]
+        total += np.mean(frames, axis=0)
+    return total / total.sum()
+
+
+def _skipped(frame: int, reason: str) -> dict[str, Any]:
+    return {"frame": frame, "n_fixations": 0, **dict.fromkeys(metrics.METRICS, np.nan), "skipped": reason}
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["frame", "n_fixations", *metrics.METRICS, "skipped"])
+    return table.astype({"frame": "int32", "n_fixations": "int32", "skipped": "str"})

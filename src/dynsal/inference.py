@@ -1,0 +1,116 @@
+"""Frames and flow in, saliency maps out; streaming, so that memory does not grow with a video's length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from dynsal.config import FlowConfig, NetConfig
+from dynsal.errors import DataError
+from dynsal.nets import REGISTRY
+from dynsal.nets.coding import apply, decode
+
+Frames = NDArray[np.uint8]
+Maps = NDArray[np.float32]
+
+
+class Predictor:
+    """A net with everything needed to apply it.
+
+    Parameters
+    ----------
+    net
+        The net; it is moved to ``device`` and to evaluation mode.
+    meta
+        The metadata of its model file; ``arch``, ``net`` and ``flow`` are used.
+    device
+        Where to compute.
+
+    Attributes
+    ----------
+    blank_maps
+        How many maps were zero everywhere after decoding and were replaced by uniform ones (all 1), so that they can
+        be normalised and score as a guess.
+    """
+
+    def __init__(self, net: nn.Module, meta: dict[str, Any], device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.net = net.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.inputs = REGISTRY[meta["arch"]].inputs
+        self.coding = NetConfig.model_validate({**meta["net"], "init": "he"}).coding
+        self.bound = float(FlowConfig.model_validate(meta["flow"]).bound) if "flow" in self.inputs else 1.0
+        self.blank_maps = 0
+
+    def __call__(self, frames: Frames | None, flow: NDArray[np.floating] | None) -> Maps:
+        """Return N x H x W float32 maps, each non-negative with a positive sum.
+
+        Parameters
+        ----------
+        frames
+            N x H x W x 3 uint8, BGR; None if the net ignores frames.
+        flow
+            N x H x W x 2, u and v in pixels; None if the net ignores flow.
+
+        Raises
+        ------
+        ValueError
+            If an input that the net needs is missing, or the sides are no multiples of 4.
+        DataError
+            If the net returns anything that is not finite.
+        """
+        batch = {}
+        for name, array in (("frame", frames), ("flow", flow)):
+            if name in self.inputs:
+                if array is None:
+                    raise ValueError(f"this net needs {name}")
+                batch[name] = (
+                    torch.from_numpy(np.ascontiguousarray(array)).to(self.device).permute(0, 3, 1, 2)
+                )
+        with torch.inference_mode():
+            maps = decode(apply(self.net, batch, self.bound, channels_last=True), self.coding)[:, 0]
+            sums = maps.sum((1, 2), keepdim=True)
+            if not bool(torch.isfinite(sums).all()):
+                raise DataError(
+                    "the model", "it returned values that are not finite", "Train it with a lower rate"
+                )
+            self.blank_maps += int((sums <= 0).sum())
+            return np.asarray(torch.where(sums > 0, maps, 1.0).cpu().numpy(), np.float32)
+
+    def predict_stream(
+        self, items: Iterable[tuple[int, Frames | None, NDArray[np.floating] | None]], batch_size: int = 8
+    ) -> Iterator[tuple[int, Maps]]:
+        """Yield (frame index, H x W map) in the order of the items, holding one batch at a time.
+
+        Parameters
+        ----------
+        items
+            Frame index, H x W x 3 frame, H x W x 2 flow; one size per batch, so a change of size starts a new one.
+        batch_size
+            Frames per forward pass.
+        """
+        batch: list[tuple[int, Frames | None, NDArray[np.floating] | None]] = []
+        for item in items:
+            if batch and (len(batch) >= batch_size or _size(item) != _size(batch[0])):
+                yield from self._flush(batch)
+                batch = []
+            batch.append(item)
+        if batch:
+            yield from self._flush(batch)
+
+    def _flush(
+        self, batch: list[tuple[int, Frames | None, NDArray[np.floating] | None]]
+    ) -> Iterator[tuple[int, Maps]]:
+        frames = [frame for _, frame, _ in batch if frame is not None]
+        flows = [uv for _, _, uv in batch if uv is not None]
+        maps = self(np.stack(frames) if frames else None, np.stack(flows) if flows else None)
+        for (index, _, _), saliency in zip(batch, maps, strict=True):
+            yield index, saliency
+
+
+def _size(item: tuple[int, Frames | None, NDArray[np.floating] | None]) -> list[tuple[int, ...]]:
+    return [array.shape[:2] for array in item[1:] if array is not None]

@@ -1,0 +1,158 @@
+"""What is committed under resources/: split lists and registries of downloads.
+
+Standard library only, because the Snakefile, which every job parses again, reads it.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from dynsal.errors import DataError
+
+_RENAMED = {"BasketballDrive": "Basketball Drive"}
+"""hevc33: the data base's name -> the file's (which has a space)."""
+
+
+@dataclass(frozen=True)
+class RegistryRow:
+    """One file of a data set: what it is called, where it can be had, how to know that it is right."""
+
+    file: str
+    """Path below the data set's raw folder, and below ``<mirror>/<data set>``."""
+    bytes: int
+    sha256: str
+    urls: tuple[str, ...]
+    """Tried in order, after the mirror folders."""
+    licence: str
+
+
+@functools.cache
+def repo_root() -> Path:
+    """Return the checkout that this module, or else the working directory, lies in.
+
+    Raises
+    ------
+    DataError
+        If there is no ``resources/splits`` above either.
+    """
+    here = Path(__file__).resolve()
+    for folder in (*here.parents, Path.cwd(), *Path.cwd().parents):
+        if (folder / "resources" / "splits").is_dir():
+            return folder
+    raise DataError(
+        Path.cwd(),
+        "no checkout of dynsal here (no folder resources/splits)",
+        "Run from the top of the checkout",
+    )
+
+
+@functools.cache
+def _split(name: str) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    path = _resource("splits", name)
+    for where, row in _rows(path, ("video", "split")):
+        if row["split"] not in ("train", "test"):
+            raise DataError(where, f"split {row['split']!r}", "It must be train or test")
+        if row["video"] in found:
+            raise DataError(where, f"{row['video']} is listed twice", "Keep one of the lines")
+        found[row["video"]] = row["split"]
+    return tuple(found.items())
+
+
+def split(name: str) -> dict[str, str]:
+    """Return video -> 'train' or 'test', in the order of ``resources/splits/<name>.csv``.
+
+    Raises
+    ------
+    DataError
+        If there is no such list, or it has an error; with the line.
+    """
+    return dict(_split(name))
+
+
+@functools.cache
+def _registry(ds: str) -> tuple[RegistryRow, ...]:
+    found: dict[str, RegistryRow] = {}
+    path = _resource("datasets", ds)
+    for where, row in _rows(path, ("file", "bytes", "sha256", "urls", "licence")):
+        file = PurePosixPath(row["file"])
+        if file.is_absolute() or ".." in file.parts or str(file) != row["file"]:
+            raise DataError(where, f"file {row['file']!r}", "It must be a plain relative path")
+        if row["file"] in found:
+            raise DataError(where, f"{row['file']} is listed twice", "Keep one of the lines")
+        if not row["bytes"].isdecimal():
+            raise DataError(where, f"bytes {row['bytes']!r}", "It must be a whole number")
+        if not re.fullmatch("[0-9a-f]{64}", row["sha256"]):
+            raise DataError(where, f"sha256 {row['sha256']!r}", "It must be 64 hexadecimal digits")
+        found[row["file"]] = RegistryRow(
+            row["file"], int(row["bytes"]), row["sha256"], tuple(row["urls"].split()), row["licence"]
+        )
+    return tuple(found.values())
+
+
+def registry(ds: str) -> list[RegistryRow]:
+    """Return the files of ``resources/datasets/<ds>.csv``.
+
+    Raises
+    ------
+    DataError
+        If there is no such registry, or it has an error; with the line.
+    """
+    return list(_registry(ds))
+
+
+def registry_row(ds: str, file: str) -> RegistryRow:
+    """Return one file's row.
+
+    Raises
+    ------
+    DataError
+        If the registry does not have it.
+    """
+    for row in _registry(ds):
+        if row.file == file:
+            return row
+    raise DataError(_resource("datasets", ds), f"does not list {file}", "Check the file's name")
+
+
+def diem_frames() -> dict[str, int]:
+    """Return DIEM's 84 videos and their published numbers of frames."""
+    rows = _rows(_resource("datasets", "diem_videos"), ("index", "video", "width", "height", "frames"))
+    return {row["video"]: int(row["frames"]) for _, row in rows}
+
+
+def hevc33_file(video: str) -> str:
+    """Return the path of an hevc33 video, as in the registry."""
+    return f"videos/{_RENAMED.get(video, video)}.avi"
+
+
+def _resource(folder: str, name: str) -> Path:
+    path = repo_root() / "resources" / folder / f"{name}.csv"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.csv"))) or "none"
+        raise DataError(path, "there is no such list", f"Known here: {known}")
+    return path
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
+    """Return (file:line, row) for every row, after checking header and column counts."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        reader = csv.reader(stream)
+        header = next(reader, [])
+        if tuple(header) != columns:
+            raise DataError(
+                f"{path}:1", f"the header is {','.join(header)}", f"It must be {','.join(columns)}"
+            )
+        rows = []
+        for cells in reader:
+            where = f"{path}:{reader.line_num}"
+            if len(cells) != len(columns) or not cells[0]:
+                raise DataError(
+                    where, f"{len(cells)} columns", f"There must be {len(columns)}: {','.join(columns)}"
+                )
+            rows.append((where, dict(zip(columns, cells, strict=True))))
+    return rows

@@ -1,0 +1,122 @@
+"""Weights in and out of files: initial weights for a net, and whole models that rebuild themselves."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dynsal.config import NetConfig
+from dynsal.errors import DataError
+from dynsal.fileio import atomic
+from dynsal.nets import REGISTRY, build
+
+_KEY = "dynsal"
+
+
+def load_initial(net: nn.Module, path: str | Path) -> None:
+    """Fill a net with the weights of a .safetensors file.
+
+    The file names its tensors as the net does, or holds a single stream (``conv1.weight`` .. ``deconv.weight``,
+    with or without ``head.`` and ``tail.``): a two-stream net then takes it for both streams, as the paper does
+    with SalNet's weights, and ``conv_fuse`` keeps its identity.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or any layer is missing, superfluous or of another shape; all are listed.
+    """
+    tensors, _ = _read(Path(path))
+    state = net.state_dict()
+    short = Counter(_short(name) for name in tensors)
+    single = {_short(name): name for name in tensors} if max(short.values(), default=0) == 1 else {}
+    chosen: dict[str, Tensor] = {}
+    problems, used = [], set()
+    for name, value in state.items():
+        source = name if name in tensors else single.get(_short(name))
+        if source is None:
+            if not (single and name.startswith("conv_fuse.")):
+                problems.append(f"{name} is missing")
+            continue
+        used.add(source)
+        if tensors[source].shape != value.shape:
+            problems.append(f"{name} is {_shape(tensors[source])}, the net has {_shape(value)}")
+        chosen[name] = tensors[source]
+    problems += [f"{name} is not in the net" for name in sorted(set(tensors) - used)]
+    if problems:
+        raise DataError(
+            path,
+            "does not fit the net: " + "; ".join(problems),
+            "Check net.width and the file that net.init names",
+        )
+    net.load_state_dict(chosen, strict=False)
+
+
+def save_model(path: Path, net: nn.Module, meta: dict[str, Any]) -> None:
+    """Write a model as one .safetensors file, atomically, with ``meta`` as JSON in its header.
+
+    Parameters
+    ----------
+    path
+        The file, usually ``model.safetensors``.
+    net
+        The net; its weights are stored as float32 in the order of its layers.
+    meta
+        Plain JSON values; must hold ``arch`` and ``net`` (the net's configuration), and should hold ``flow`` (its
+        configuration) and ``size`` (width, height), which users of the model need to prepare its inputs.
+    """
+    missing = {"arch", "net"} - set(meta)
+    if missing:
+        raise ValueError(f"meta lacks {sorted(missing)}")
+    tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    with atomic(Path(path)) as part:
+        save_file(tensors, part, metadata={_KEY: json.dumps(meta, sort_keys=True)})
+
+
+def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict[str, Any]]:
+    """Return the net of a model file, rebuilt from its own metadata, in evaluation mode, and that metadata.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or no model of this package.
+    """
+    tensors, header = _read(Path(path))
+    try:
+        meta: dict[str, Any] = json.loads(header[_KEY])
+        config = NetConfig.model_validate_json(json.dumps({**meta["net"], "init": "he"}))
+        if meta["arch"] not in REGISTRY:
+            raise ValueError(f"unknown architecture {meta['arch']!r}")
+        with torch.device("meta"):
+            net = build(meta["arch"], config)
+        net.load_state_dict(tensors, assign=True)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise DataError(
+            path, f"is no model of this package ({error})", "Train it again with this version"
+        ) from None
+    return net.to(device).eval(), meta
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as handle:
+            # Cloned, because tensors of an open file are views of its memory map.
+            return {name: handle.get_tensor(name).clone() for name in handle.keys()}, handle.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise DataError(
+            path, f"cannot be read as .safetensors ({error})", "Check the path; make or download it again"
+        ) from None
+
+
+def _short(name: str) -> str:
+    return ".".join(name.split(".")[-2:])
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape))

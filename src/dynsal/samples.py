@@ -1,0 +1,151 @@
+"""Training samples: frame, flow, target density and fixations of every usable frame of a set of clips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from dynsal.clips import Clip
+from dynsal.config import GazeConfig
+from dynsal.errors import DataError
+from dynsal.gaze import Points, density, fixation_counts, read_gaze, scale_points
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of one video at one resolution; the low-resolution copies hold frames and flow in one file."""
+
+    frames: Path
+    flow: Path
+    gaze: Path
+
+    def files(self) -> list[Path]:
+        """Return the files, each once."""
+        return sorted({self.frames, self.flow, self.gaze})
+
+
+def sources(results: Path, videos: Sequence[str], factors: Sequence[int]) -> list[Source]:
+    """Return the sources of the videos at the working size (factor 1) and at 1/factor of it."""
+    found = []
+    for factor in sorted(factors):
+        for video in videos:
+            gaze = results / "gaze" / f"{video}.parquet"
+            if factor == 1:
+                source = Source(results / "frames" / f"{video}.h5", results / "flow" / f"{video}.h5", gaze)
+            else:
+                copy = results / "augmented" / f"x{factor}" / f"{video}.h5"
+                source = Source(copy, copy, gaze)
+            found.append(source)
+    return found
+
+
+@dataclass(frozen=True)
+class _Video:
+    """A source with what its samples need: gaze at the clip's own size."""
+
+    source: Source
+    size: tuple[int, int]
+    sigma: tuple[float, float]
+    points: dict[int, Points]
+
+
+class ClipSamples(Dataset[dict[str, torch.Tensor]]):
+    """Map-style data set over the frames that have at least one fixation.
+
+    Items are dictionaries of frame (3 x H x W uint8, BGR) and flow (2 x H x W float16, pixels), as far as they are
+    asked for, density (1 x H x W float32, sums to 1) and fixations (1 x H x W uint8, counts). Files are opened on
+    first use in each process, so loader workers never share a handle.
+
+    Parameters
+    ----------
+    files
+        Videos and resolutions.
+    gaze
+        Width of the density's Gaussian.
+    inputs
+        Which of "frame" and "flow" the net looks at; the others are not read.
+
+    Attributes
+    ----------
+    groups
+        Lists of indices of equal resolution; a batch must come from one of them.
+    without_fixation
+        Number of frames left out because nobody fixated anything in them.
+
+    Raises
+    ------
+    DataError
+        If files do not belong together, or no frame has a fixation.
+    """
+
+    def __init__(self, files: Sequence[Source], gaze: GazeConfig, inputs: Collection[str]) -> None:
+        self._inputs = frozenset(inputs)
+        self._open: dict[tuple[int, Path], Clip] = {}
+        self._videos: list[_Video] = []
+        self._items: list[tuple[int, int, int]] = []
+        self.without_fixation = 0
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for source in files:
+            with Clip(source.frames) as frames, Clip(source.flow) as flow:
+                if frames.size != flow.size or not np.array_equal(frames.frames, flow.frames):
+                    raise DataError(
+                        source.flow, f"does not match {source.frames}", "Delete both and run the same command again"
+                    )
+                size, indices = frames.size, frames.frames
+            recorded = read_gaze(source.gaze)
+            points = {
+                frame: scale_points(recorded.points[frame], recorded.size[0] / size[0])
+                for frame in indices.tolist()
+                if frame in recorded.points
+            }
+            group = by_size.setdefault(size, [])
+            for position, frame in enumerate(indices.tolist()):
+                if frame in points:
+                    group.append(len(self._items))
+                    self._items.append((len(self._videos), position, frame))
+                else:
+                    self.without_fixation += 1
+            sigma = recorded.sigma(gaze.sigma_deg, gaze.px_per_deg, size)
+            self._videos.append(_Video(source, size, sigma, points))
+        if not self._items:
+            raise DataError(files[0].gaze, "no kept frame has a fixation to train on", "Check the gaze files")
+        self.groups: list[list[int]] = [by_size[size] for size in sorted(by_size, reverse=True)]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, item: int) -> dict[str, torch.Tensor]:
+        number, position, frame = self._items[item]
+        video = self._videos[number]
+        points = video.points[frame]
+        arrays = {
+            "density": density(points, video.size, video.sigma).astype(np.float32)[None],
+            "fixations": fixation_counts(points, video.size).clip(max=255).astype(np.uint8)[None],
+        }
+        if "frame" in self._inputs:
+            arrays["frame"] = self._clip(video.source.frames).bgr(position).transpose(2, 0, 1)
+        if "flow" in self._inputs:
+            arrays["flow"] = self._clip(video.source.flow).flow(position).transpose(2, 0, 1)
+        return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+    def evenly_spaced(self, count: int) -> Self:
+        """Return a view of at most ``count`` samples of a data set of one resolution."""
+        chosen = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int))
+        view = type(self).__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._items = [self._items[index] for index in chosen]
+        view.groups = [list(range(len(view._items)))]
+        return view
+
+    def _clip(self, path: Path) -> Clip:
+        key = (os.getpid(), path)
+        if key not in self._open:
+            self._open[key] = Clip(path)
+        return self._open[key]

@@ -1,0 +1,134 @@
+"""Tables, from score files only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from dynsal.config import TableConfig
+from dynsal.errors import DataError
+from dynsal.metrics import METRICS
+from dynsal.statistics import by_video, common_frames, paired_differences, summarise, video_means
+
+KINDS = {"centre": "floor", "uniform": "floor", "mean_map": "floor", "human": "ceiling", "oracle": "oracle"}
+"""Kind of the rows that are no nets."""
+
+
+def load_scores(results: Path, runs: Mapping[str, Sequence[int]], videos: Sequence[str]) -> pd.DataFrame:
+    """Read ``<results>/scores/<model>/seed<seed>/<video>.parquet`` of the given models, seeds and videos.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per model, seed, video and frame.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, cannot be read, or lacks a column.
+    """
+    tables = []
+    for model, seed, video in ((m, s, v) for m, seeds in runs.items() for s in seeds for v in videos):
+        path = results / "scores" / model / f"seed{seed}" / f"{video}.parquet"
+        try:
+            table = pd.read_parquet(path)
+            missing = {"frame", "skipped", *METRICS} - set(table.columns)
+            if missing:
+                raise ValueError(f"lacks {', '.join(sorted(missing))}")
+        except (OSError, ValueError) as error:
+            raise DataError(path, f"not a score file ({error})", "Delete it and run the same command") from None
+        tables.append(table.assign(model=model, seed=seed, video=video))
+    return pd.concat(tables, ignore_index=True)
+
+
+def table1(
+    scores: pd.DataFrame, order: Sequence[str], dataset: str, config: TableConfig, paper: pd.DataFrame
+) -> pd.DataFrame:
+    """Return one row per model in the given order; columns as docs/results describe them.
+
+    The paper's figures are for DIEM: ``paper_comparable`` says whether this table's data set is the same.
+    """
+    summary = summarise(common_frames(scores), list(METRICS), config.resamples, config.seed).loc[list(order)]
+    printed = paper.set_index("model").reindex(summary.index)
+    first = pd.DataFrame(
+        {
+            "dataset": dataset,
+            "model": summary.index,
+            "kind": [KINDS.get(name, "net") for name in summary.index],
+        },
+        index=summary.index,
+    )
+    last = pd.DataFrame({f"paper_{name}": printed[name] for name in ("sauc", "chi2")})
+    last["paper_comparable"] = dataset == "diem"
+    return pd.concat([first, summary, last], axis=1).reset_index(drop=True)
+
+
+def differences(scores: pd.DataFrame, order: Sequence[str], config: TableConfig) -> pd.DataFrame:
+    """Return the paired difference of every two models in every metric, over the same resamples of the videos."""
+    means = video_means(common_frames(scores), list(METRICS))
+    rows = []
+    for metric in METRICS:
+        values = by_video(means, metric)[list(order)]
+        for position, reference in enumerate(order):
+            estimate = paired_differences(values.to_numpy(), position, config.resamples, config.seed)
+            rows += [
+                {
+                    "metric": metric,
+                    "model": model,
+                    "reference": reference,
+                    "difference": estimate.mean[column],
+                    "lo": estimate.low[column],
+                    "hi": estimate.high[column],
+                    "n_videos": estimate.n_videos[column],
+                }
+                for column, model in enumerate(order)
+                if column > position
+            ]
+    return pd.DataFrame(rows)
+
+
+def per_video(scores: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
+    """Return the mean of every model, seed and video, with the frames used and skipped."""
+    means = video_means(common_frames(scores), list(METRICS))
+    means["model"] = pd.Categorical(means["model"], list(order), ordered=True)
+    return means.sort_values(["model", "seed", "video"]).astype({"model": "str"}).reset_index(drop=True)
+
+
+def skipped(scores: pd.DataFrame) -> dict[str, int]:
+    """Return how many rows were not scored, by reason."""
+    reasons = scores.loc[scores["skipped"] != "", "skipped"]
+    return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
+
+
+def seed_spread(scores: pd.DataFrame, metric: str) -> pd.Series:
+    """Return each model's standard deviation over seeds of its mean over videos (NaN with one seed)."""
+    means = video_means(common_frames(scores), [metric])
+    return means.groupby(["model", "seed"])[metric].mean().groupby("model").std()
+
+
+def render(table: pd.DataFrame, notes: Mapping[str, str]) -> str:
+    """Return the table as Markdown for people, with notes below."""
+    shown = [name for name in METRICS if name in table]
+    arrows = {name: "↑" if METRICS[name].higher_is_better else "↓" for name in shown}
+    paper = table["paper_sauc"].notna().any()
+    head = ["model", "kind", "seeds", "videos", "frames", *(f"{METRICS[name].label} {arrows[name]}" for name in shown)]
+    head += ["paper, on DIEM: sAUC / chi-square"] if paper else []
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for _, row in table.iterrows():
+        cells = [row["model"], row["kind"], str(row["seeds"]), str(row["n_videos"]), str(row["n_frames"])]
+        cells += [_cell(row, name, wide=name in ("sauc", "chi2")) for name in shown]
+        if paper:
+            has = pd.notna(row["paper_sauc"])
+            cells.append(f"{row['paper_sauc']:.2f} / {row['paper_chi2']:.2f}" if has else "")
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", *(f"- **{name}**: {text}" for name, text in notes.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(row: pd.Series, name: str, wide: bool) -> str:
+    if pd.isna(row[name]):
+        return "–"
+    interval = f" [{row[f'{name}_lo']:.3f}, {row[f'{name}_hi']:.3f}]" if wide else ""
+    return f"{row[name]:.3f}{interval}"

@@ -1,0 +1,234 @@
+"""Video files: sequential decoding that notices damage, encoding with reproducible bytes, resizing.
+
+Frames are numbered in decode order. Presentation times are never used to sort or to seek: in H.264 inside AVI (all
+of hevc33) they are out of order although the frames are not, and container frame counts and seeking are wrong for
+several formats.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+import cv2
+import numpy as np
+from av.codec.context import Flags, ThreadType
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from dynsal.errors import DataError
+from dynsal.fileio import atomic
+
+log = logging.getLogger(__name__)
+
+_AGAIN = "Delete it and fetch or export it again"
+_BOXES = {
+    b"ftyp",
+    b"moov",
+    b"mdat",
+    b"free",
+    b"skip",
+    b"wide",
+    b"pnot",
+    b"moof",
+    b"sidx",
+    b"styp",
+    b"uuid",
+    b"meta",
+}
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a container says about its video; only decoding tells the true number of frames."""
+
+    width: int
+    height: int
+    fps: float
+    container_frames: int
+    """Frames by the container's own account, 0 if it gives none; wrong for some formats."""
+
+
+def probe(path: Path) -> VideoInfo:
+    """Return size, average frame rate and the container's frame count.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty or no video.
+    """
+    with _open(Path(path)) as (_, stream):
+        return VideoInfo(
+            stream.codec_context.width, stream.codec_context.height, float(_rate(path, stream)), stream.frames
+        )
+
+
+def decode(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Yield (seconds, H x W x 3 uint8 BGR) of every frame, in decode order, on one core.
+
+    Seconds are index / average rate, so they rise evenly whatever the time stamps say.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, no video, cut short, or damaged; the message names the frame.
+        Damage in the middle of a file shows only when decoding reaches it.
+    """
+    path = Path(path)
+    frames = packets = corrupt = 0
+    with _open(path) as (container, stream):
+        seconds = 1 / _rate(path, stream)
+        stream.thread_type = ThreadType.NONE
+        stream.codec_context.thread_count = 1
+        reformatter = VideoReformatter()
+        size = None
+        missing = _missing_bytes(path)
+        try:
+            for packet in container.demux(stream):
+                packets += bool(packet.size) and not packet.is_discard
+                if packet.is_corrupt:
+                    raise DataError(path, f"is damaged or cut short at frame {frames}", _AGAIN)
+                for frame in packet.decode():
+                    picture = reformatter.reformat(frame, format="bgr24", threads=1)
+                    bgr = cast("NDArray[np.uint8]", picture.to_ndarray())
+                    if size is not None and bgr.shape != size:
+                        raise DataError(path, f"changes its size at frame {frames}", "Export it at one size")
+                    size = bgr.shape
+                    corrupt += frame.is_corrupt
+                    yield float(frames * seconds), bgr
+                    frames += 1
+        except FFmpegError as error:
+            raise DataError(
+                path, f"cannot be decoded at frame {frames} ({error.strerror})", _AGAIN
+            ) from error
+        expected = max(packets, stream.frames if "mov" in container.format.name else 0)
+    if missing:
+        raise DataError(path, f"is cut short: {missing} bytes are missing after frame {frames}", _AGAIN)
+    if frames < expected or not frames:
+        raise DataError(path, f"is damaged or cut short: {frames} of {expected} frames decoded", _AGAIN)
+    if corrupt:
+        log.warning("%s: the decoder flagged %d of %d frames as damaged", path, corrupt, frames)
+
+
+def encode(
+    path: Path, frames: Iterable[NDArray[np.uint8]], fps: float, crf: int = 18, preset: str = "medium"
+) -> int:
+    """Write BGR frames as an H.264 mp4 that browsers play; return the number of frames.
+
+    Equal frames give equal bytes (one thread, no time stamps or versions of the muxer in the file). An odd width or
+    height gets one repeated column or row, because 4:2:0 video has even sides.
+
+    Raises
+    ------
+    DataError
+        If there is no frame, or no space left.
+    """
+    iterator = iter(frames)
+    first = next(iterator, None)
+    if first is None:
+        raise DataError(path, "there is no frame to write", "Check the input of this step")
+    height, width = first.shape[:2]
+    pad = ((0, height % 2), (0, width % 2), (0, 0))
+    count = 0
+    with atomic(Path(path)) as part:
+        options = {"movflags": "+faststart", "fflags": "+bitexact"}
+        try:
+            with av.open(str(part), "w", format="mp4", options=options) as container:
+                rate = Fraction(fps).limit_denominator(1001)
+                stream = container.add_stream(
+                    "libx264", rate=rate, options={"crf": str(crf), "preset": preset}
+                )
+                stream.width, stream.height = width + width % 2, height + height % 2
+                stream.pix_fmt = "yuv420p"
+                stream.thread_type = ThreadType.NONE
+                stream.codec_context.thread_count = 1
+                stream.codec_context.flags |= Flags.bitexact
+                reformatter = VideoReformatter()
+                for bgr in itertools.chain([first], iterator):
+                    if bgr.shape != first.shape:
+                        raise ValueError(f"frame {count} is {bgr.shape}, the first was {first.shape}")
+                    picture = av.VideoFrame.from_ndarray(
+                        np.ascontiguousarray(np.pad(bgr, pad, "edge")), "bgr24"
+                    )
+                    picture.pts = count
+                    container.mux(stream.encode(reformatter.reformat(picture, format="yuv420p", threads=1)))
+                    count += 1
+                container.mux(stream.encode(None))
+        except FFmpegError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):  # atomic() tells that story
+                raise OSError(error.errno, error.strerror) from error
+            raise DataError(
+                path, f"cannot be written ({error.strerror})", "Check the folder and the frames"
+            ) from error
+    return count
+
+
+def resize(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Rescale to (width, height): area average where a side shrinks, linear where it grows; unchanged if equal."""
+    height, width = frame.shape[:2]
+    shrunk = (min(width, size[0]), min(height, size[1]))
+    if shrunk != (width, height):
+        frame = cast("NDArray[np.uint8]", cv2.resize(frame, shrunk, interpolation=cv2.INTER_AREA))
+    if shrunk != tuple(size):
+        frame = cast("NDArray[np.uint8]", cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR))
+    return frame
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    if not path.is_file():
+        raise DataError(path, "there is no such video file", "Check the name and the download")
+    if path.stat().st_size == 0:
+        raise DataError(path, "the video file is empty (0 bytes)", _AGAIN)
+    try:
+        container = av.open(str(path))
+    except FFmpegError as error:
+        raise DataError(path, f"is no video, or one cut short ({error.strerror})", _AGAIN) from error
+    with container:
+        if not container.streams.video:
+            raise DataError(path, "holds no video stream", "Give a file with pictures")
+        yield container, container.streams.video[0]
+
+
+def _rate(path: Path, stream: VideoStream) -> Fraction:
+    rate = stream.average_rate or stream.guessed_rate
+    if not rate:
+        raise DataError(path, "states no frame rate", "Convert it to mp4 with a constant frame rate")
+    return rate
+
+
+def _missing_bytes(path: Path) -> int:
+    """Return by how much the outermost AVI chunks or mp4 boxes run past the end of the file; 0 for other formats.
+
+    Decoders hide a cut between two packets; the sizes written at the start of each chunk do not.
+    """
+    end, at = path.stat().st_size, 0
+    with path.open("rb") as stream:
+        while at + 8 <= end:
+            stream.seek(at)
+            head = stream.read(16)
+            if head[:4] == b"RIFF":
+                size = int.from_bytes(head[4:8], "little")
+                size += 8 + size % 2 if size else 0
+            elif head[4:8] in _BOXES:
+                size = int.from_bytes(head[:4], "big")
+                size = int.from_bytes(head[8:16], "big") if size == 1 else size
+            else:
+                break
+            if size < 8:  # 0 means "to the end"
+                break
+            if at + size > end + 1:  # one byte of padding may be left out
+                return at + size - end
+            at += size
+    return 0

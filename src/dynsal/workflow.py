@@ -1,0 +1,161 @@
+"""The plan of a run: which videos, models and files, and which code every step depends on.
+
+The Snakefile is parsed again by every job, so this module imports nothing heavy. All paths are relative to the
+working directory, in the layout that a user can type: ``results/{ds}/<step>/...``.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+from pathlib import Path
+
+from dynsal import layout
+from dynsal.config import RESERVED, Config, ConfigError, stage_json
+
+_PACKAGE = Path(__file__).resolve().parent
+
+_NEUTRAL = {"__init__", "config", "errors", "fileio", "layout", "provenance", "script", "workflow"}
+"""Modules that cannot change a result: values of the configuration come through params, the rest is plumbing."""
+
+
+class Plan:
+    """Everything that the rules need to know, computed from the configuration and the committed split lists.
+
+    Raises
+    ------
+    ConfigError
+        If a name in the configuration is in no split list, or a role would be left without videos.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.ds = config.dataset.name
+        roles = layout.split(config.dataset.split)
+        listed = set(roles)
+        problems = [
+            f"dataset.{key}: {video} is not in resources/splits/{config.dataset.split}.csv"
+            for key in ("validation", "only")
+            for video in getattr(config.dataset, key)
+            if video not in listed
+        ]
+        problems += [
+            f"dataset.validation: {video} is a test video; validation is cut from the training videos"
+            for video in config.dataset.validation
+            if roles.get(video) == "test"
+        ]
+        chosen = {video: role for video, role in roles.items() if not config.dataset.only or video in config.dataset.only}
+        held_out = set(config.dataset.validation)
+        self.train = [video for video, role in chosen.items() if role == "train" and video not in held_out]
+        self.validation = [video for video in chosen if video in held_out]
+        self.test = [video for video, role in chosen.items() if role == "test"]
+        if not self.train:
+            problems.append("dataset: no training video is left; check dataset.only and dataset.validation")
+        if len(self.test) < 2:
+            problems.append("dataset: at least two test videos are needed (negatives come from other videos)")
+        if problems:
+            raise ConfigError("\n".join(problems))
+        self.videos = [*self.train, *self.validation, *self.test]
+        self.models = list(config.models)
+        self.seeds = config.seeds
+        self.floors = [name for name in RESERVED if name != "oracle" or self.ds == "demo"]
+
+    def params(self, *sections: str) -> str:
+        """Return sections of the configuration as one stable JSON string."""
+        return stage_json(self.config, *sections)
+
+    def path(self, step: str, video: str) -> str:
+        """Return the file of one video and step, such as ``results/demo/flow/<video>.h5``."""
+        suffix = "parquet" if step == "gaze" else "h5"
+        return f"results/{self.ds}/{step}/{video}.{suffix}"
+
+    def paths(self, step: str, videos: list[str]) -> list[str]:
+        """Return the files of several videos for one step."""
+        return [self.path(step, video) for video in videos]
+
+    def registry(self) -> list[layout.RegistryRow]:
+        """Return the files to download one by one; DIEM comes per video, the demo is generated."""
+        return layout.registry(self.ds) if self.ds == "hevc33" else []
+
+    def raw_video(self, video: str) -> list[str]:
+        """Return the downloaded files that hold a video's pictures; the first is the video itself."""
+        raw = f"results/{self.ds}/raw"
+        if self.ds == "hevc33":
+            return [f"{raw}/{layout.hevc33_file(video)}", f"{raw}/video_database.mat"]
+        return [f"{raw}/{video}/video/{video}.mp4"]
+
+    def raw_gaze(self, video: str) -> list[str]:
+        """Return the downloaded files that stand for a video's gaze: a data base, or the manifest of its folder."""
+        raw = f"results/{self.ds}/raw"
+        return [f"{raw}/video_database.mat"] if self.ds == "hevc33" else [f"{raw}/{video}/manifest.json"]
+
+    def truth(self, video: str) -> list[str]:
+        """Return the file with the known gaze density, which only the synthetic demo has."""
+        return [f"results/{self.ds}/raw/{video}/truth.h5"] if self.ds == "demo" else []
+
+    def augment_factors(self, model: str) -> list[int]:
+        """Return the low-resolution factors a model trains on besides the working size."""
+        return [factor for factor in self.config.models[model].augment if factor > 1]
+
+    def all_factors(self) -> list[int]:
+        """Return every low-resolution factor that any model asks for."""
+        return sorted({factor for model in self.models for factor in self.augment_factors(model)})
+
+    def training_clips(self, model: str) -> list[str]:
+        """Return the clips a model is trained on: frames and flow at the working size, then the copies."""
+        files = []
+        if 1 in self.config.models[model].augment:
+            files += self.paths("frames", self.train) + self.paths("flow", self.train)
+        for factor in self.augment_factors(model):
+            files += self.paths(f"augmented/x{factor}", self.train)
+        return files
+
+    def scores(self, model: str, seed: int) -> list[str]:
+        """Return a model's score files, one per test video."""
+        return [f"results/{self.ds}/scores/{model}/seed{seed}/{video}.parquet" for video in self.test]
+
+    def all_scores(self) -> list[str]:
+        """Return the score files of all models, seeds, floors and ceilings."""
+        files = [path for name in self.floors for path in self.scores(name, 0)]
+        return files + [path for model in self.models for seed in self.seeds for path in self.scores(model, seed)]
+
+    def trainings(self, name: str) -> list[str]:
+        """Return one file (such as history.csv) of every training."""
+        return [f"results/{self.ds}/models/{model}/seed{seed}/{name}" for model in self.models for seed in self.seeds]
+
+
+@functools.cache
+def imports(module: Path) -> frozenset[Path]:
+    """Return the dynsal modules that a file imports directly, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "dynsal":
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names if alias.name.startswith("dynsal.")]
+        else:
+            continue
+        for name in names:
+            base = _PACKAGE.joinpath(*name.split(".")[1:])
+            found |= {path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()}
+    return frozenset(found)
+
+
+def code(script: Path, *modules: str) -> list[str]:
+    """Return a script's code dependencies: dynsal modules it imports, directly or not, sorted.
+
+    ``modules`` names what the script loads by name only (such as ``datasets.demo``). They are declared as inputs of
+    the rule, so that an edit reruns exactly the steps it can change. Modules that cannot change a result are left out.
+    """
+    start = [_PACKAGE.joinpath(*name.split(".")).with_suffix(".py") for name in modules]
+    seen: set[Path] = set()
+    queue = [script, *start]
+    while queue:
+        module = queue.pop()
+        for dependency in imports(module) | ({module} if module in start else set()):
+            neutral = dependency.parent == _PACKAGE and dependency.stem in _NEUTRAL
+            if dependency not in seen and not neutral:
+                seen.add(dependency)
+                queue.append(dependency)
+    return sorted(os.path.relpath(path) for path in seen)

@@ -1,0 +1,97 @@
+"""Configuration: typed, complete, in step with its generated documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dynsal.config import Config, ConfigError, json_schema, load, parse, reference, stage_json
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("name", ["config", "hevc33", "diem"])
+def test_profiles_are_valid(name):
+    """Every shipped profile parses."""
+    assert load(ROOT / f"config/{name}.yaml").models
+
+
+def test_generated_documents_are_in_step():
+    """`make docs` was run after the last change of the model."""
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    assert schema == json_schema()
+    assert (ROOT / "config/README.md").read_text() == reference()
+
+
+def test_diem_is_the_paper():
+    """Section 3.5 of the paper, key by key."""
+    config = load(ROOT / "config/diem.yaml")
+    assert config.prepare.size == (640, 480)
+    assert config.flow.estimator == "deepflow"
+    assert config.net.width == 1
+    assert config.train.loss == "euclidean"
+    assert (config.train.optimizer, config.train.momentum, config.train.weight_decay) == ("sgd", 0.9, 5e-4)
+    assert (config.train.batch_size, config.train.max_iters) == (2, 200_000)
+    assert (config.train.schedule, config.train.lr_step_iters, config.train.lr_gamma) == ("step", 10_000, 0.1)
+    assert config.models["early_aug"].augment == [1, 2, 4]
+
+
+def test_all_errors_at_once():
+    """Four mistakes, four lines with their paths; a text that looks like a number is one of them."""
+    with pytest.raises(ConfigError) as caught:
+        parse(
+            {
+                "train": {"lr": 1.0, "base_lr": "1e-3"},
+                "flow": {"estimator": "raft"},
+                "prepare": {"size": [641, 480]},
+            }
+        )
+    text = str(caught.value)
+    assert "4 error(s)" in text
+    for part in ("train.lr", "train.base_lr", "flow.estimator", "use [640, 480]"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"net": {"coding": "log_density"}}, "does not go with"),
+        ({"train": {"keep": "best"}}, "needs dataset.validation"),
+        ({"seeds": [1, 1]}, "repeats"),
+        ({"prepare": {"size": [40, 40]}}, "no multiple of 4"),
+        ({"models": {"human": {"arch": "early"}}}, "taken by a floor"),
+        ({"models": {"Early": {"arch": "early"}}}, "models"),
+        ({"seeds": []}, "seeds"),
+    ],
+)
+def test_contradictions_are_refused(values, message):
+    """Values that are fine alone but not together."""
+    with pytest.raises(ConfigError, match=message):
+        parse(values)
+
+
+def test_unreadable_file(tmp_path):
+    """A missing file, broken YAML and a list each name the file."""
+    (tmp_path / "broken.yaml").write_text("a: [1,")
+    (tmp_path / "list.yaml").write_text("- 1")
+    for name in ("missing", "broken", "list"):
+        with pytest.raises(ConfigError, match=f"{name}.yaml"):
+            load(tmp_path / f"{name}.yaml")
+
+
+def test_stage_json_ignores_order_and_other_sections():
+    """The same values in another order, or a change elsewhere, give the same string."""
+    first = parse({"flow": {"bound": 5.0, "estimator": "dis"}, "seeds": [1]})
+    second = parse({"seeds": [2], "flow": {"estimator": "dis", "bound": 5.0}})
+    assert stage_json(first, "flow") == stage_json(second, "flow")
+    assert stage_json(first, "flow") != stage_json(parse({}), "flow")
+
+
+def test_every_key_is_described():
+    """Nobody has to read the source to learn what a key means."""
+    for section in Config.model_fields.values():
+        fields = getattr(section.annotation, "model_fields", None)
+        for key, field in (fields or {}).items():
+            assert field.description, key

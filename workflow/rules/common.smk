@@ -1,0 +1,44 @@
+# Shared by all rules. Needs: the configuration. Makes: smk_plan (names and paths) and the smk_ input functions.
+import re
+import sys
+from pathlib import Path
+
+# A fresh clone works without an installation: jobs find the module in src/, also inside conda environments.
+sys.path.insert(0, f"{workflow.basedir}/src")
+shell.prefix(
+    f"set -euo pipefail; export PYTHONPATH='{workflow.basedir}/src'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+)
+
+from dynsal import layout
+from dynsal import workflow as smk
+from dynsal.config import ConfigError
+
+# Imported under names of their own: rule files share one namespace with Snakemake itself.
+from dynsal.config import parse as smk_parse
+
+try:
+    smk_plan = smk.Plan(smk_parse(config))
+except ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+DS = smk_plan.ds
+SCRIPTS = f"{workflow.basedir}/workflow/scripts"
+
+
+def smk_script(name):
+    return f"{SCRIPTS}/{name}.py"
+
+
+def smk_code(name, *modules):
+    return smk.code(Path(smk_script(name)), *modules)
+
+
+smk_figures = [f"results/{DS}/figures/{name}.{kind}" for name in ("overview", "curves", "scores") for kind in ("png", "pdf")]
+
+
+def smk_sha256(wildcards):
+    return layout.registry_row(wildcards.ds, wildcards.file).sha256
+
+
+smk_registry_pattern = "|".join(re.escape(row.file) for row in smk_plan.registry()) or "none"
+smk_init = [] if smk_plan.config.net.init == "he" else smk_plan.config.net.init

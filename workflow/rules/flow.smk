@@ -1,0 +1,28 @@
+# Needs: results/{ds}/raw and results/{ds}/frames. Makes: results/{ds}/flow/{video}.h5.
+
+
+rule flow:
+    """Optical flow between consecutive rescaled frames; one single-threaded process per video."""
+    input:
+        script=smk_script("flow"),
+        code=smk_code("flow", f"datasets.{DS}"),
+        raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
+        frames="results/{ds}/frames/{video}.h5",
+    output:
+        "results/{ds}/flow/{video}.h5",
+    log:
+        "logs/{ds}/flow/{video}.log",
+    benchmark:
+        "results/{ds}/benchmarks/flow/{video}.tsv"
+    params:
+        # The bound belongs to the loader, so changing it computes no flow again.
+        cfg=smk_plan.params("dataset", "prepare"),
+        estimator=smk_plan.config.flow.estimator,
+        direction=smk_plan.config.flow.direction,
+        root="results/{ds}/raw",
+    conda:
+        "../../envs/data.yaml"
+    shell:
+        "python {input.script} --video {wildcards.video} --raw {params.root:q} --frames {input.frames:q}"
+        " --estimator {params.estimator} --direction {params.direction} --params {params.cfg:q}"
+        " --out {output:q} --log {log:q}"

@@ -1,0 +1,46 @@
+# Needs: results/{ds}/raw. Makes: results/{ds}/frames/{video}.h5 and results/{ds}/gaze/{video}.parquet.
+
+
+rule rescale:
+    """Decode a video once, in order, and store its frames at the working size."""
+    input:
+        script=smk_script("rescale"),
+        code=smk_code("rescale", f"datasets.{DS}"),
+        raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
+    output:
+        "results/{ds}/frames/{video}.h5",
+    log:
+        "logs/{ds}/rescale/{video}.log",
+    benchmark:
+        "results/{ds}/benchmarks/rescale/{video}.tsv"
+    params:
+        cfg=smk_plan.params("dataset", "prepare"),
+        root="results/{ds}/raw",
+    conda:
+        "../../envs/data.yaml"
+    shell:
+        "python {input.script} --video {wildcards.video} --raw {params.root:q} --params {params.cfg:q}"
+        " --out {output:q} --log {log:q}"
+
+
+rule gaze:
+    """Read a video's gaze, keep the valid fixations, and map them to the working size."""
+    input:
+        script=smk_script("gaze"),
+        code=smk_code("gaze", f"datasets.{DS}"),
+        raw=lambda wildcards: smk_plan.raw_gaze(wildcards.video),
+        frames="results/{ds}/frames/{video}.h5",
+    output:
+        "results/{ds}/gaze/{video}.parquet",
+    log:
+        "logs/{ds}/gaze/{video}.log",
+    benchmark:
+        "results/{ds}/benchmarks/gaze/{video}.tsv"
+    params:
+        cfg=smk_plan.params("dataset", "prepare"),
+        root="results/{ds}/raw",
+    conda:
+        "../../envs/data.yaml"
+    shell:
+        "python {input.script} --video {wildcards.video} --raw {params.root:q} --frames {input.frames:q}"
+        " --params {params.cfg:q} --out {output:q} --log {log:q}"

@@ -1,0 +1,38 @@
+# Needs: frames, flow, gaze (and the low-resolution copies) of the training and validation videos.
+# Makes: results/{ds}/models/{model}/seed{seed}/. Checkpoints live beside the outputs and survive a killed job.
+
+
+rule train:
+    """Train one net with one seed; safe to interrupt and to start again."""
+    input:
+        script=smk_script("train"),
+        code=smk_code("train"),
+        clips=lambda wildcards: smk_plan.training_clips(wildcards.model),
+        gaze=smk_plan.paths("gaze", smk_plan.train),
+        validation=[smk_plan.paths(step, smk_plan.validation) for step in ("frames", "flow", "gaze")],
+        init=smk_init,
+    output:
+        model="results/{ds}/models/{model}/seed{seed}/model.safetensors",
+        history="results/{ds}/models/{model}/seed{seed}/history.csv",
+        provenance="results/{ds}/models/{model}/seed{seed}/provenance.json",
+    log:
+        "logs/{ds}/train/{model}.seed{seed}.log",
+    benchmark:
+        "results/{ds}/benchmarks/train/{model}.seed{seed}.tsv"
+    params:
+        cfg=smk_plan.params("prepare", "gaze", "flow", "net", "train"),
+        model=lambda wildcards: smk_plan.config.models[wildcards.model].model_dump_json(),
+        videos=smk_plan.train,
+        validation=smk_plan.validation,
+        results="results/{ds}",
+        checkpoints="results/{ds}/checkpoints/{model}/seed{seed}",
+    threads: 8
+    resources:
+        gpu=1,
+    conda:
+        "../../envs/train.yaml"
+    shell:
+        "python {input.script} --name {wildcards.model} --model {params.model:q} --seed {wildcards.seed}"
+        " --results {params.results:q} --videos {params.videos:q} --validation {params.validation:q}"
+        " --params {params.cfg:q} --checkpoints {params.checkpoints:q} --threads {threads}"
+        " --out {output.model:q} --history {output.history:q} --provenance {output.provenance:q} --log {log:q}"

@@ -1,0 +1,72 @@
+"""Score what needs no training: centre, uniform, mean map, human halves and, for the demo, the true density."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dynsal import script
+from dynsal.config import DatasetConfig
+from dynsal.evaluation import (
+    Map,
+    Reference,
+    centre_map,
+    constant,
+    mean_map,
+    score_halves,
+    score_video,
+    uniform_map,
+)
+from dynsal.fileio import atomic
+from dynsal.gaze import read_gaze
+from dynsal.references import load_references, score_path, viewer_halves
+
+
+def true_maps(results: Path, reference: Reference) -> Iterator[tuple[int, Map]]:
+    """Yield the demo world's known density at the working size."""
+    from dynsal.datasets.demo import Demo
+
+    truth = Demo(results / "raw", DatasetConfig()).truth(reference.video)
+    for frame in reference.frames.tolist():
+        yield frame, np.clip(cv2.resize(truth[frame], reference.size, interpolation=cv2.INTER_CUBIC), 0, None)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Do the work."""
+    cv2.setNumThreads(1)
+    params = script.read_params(arguments)
+    results = arguments.results
+    references = load_references(results, arguments.videos, params.gaze, params.evaluate)
+    size = next(iter(references.values())).size
+    training = (read_gaze(results / "gaze" / f"{video}.parquet") for video in arguments.training)
+    floors = {"centre": centre_map(size), "uniform": uniform_map(size)}
+    if "mean_map" in arguments.names:
+        floors["mean_map"] = mean_map(
+            ((file.points, file.sigma(params.gaze.sigma_deg, params.gaze.px_per_deg)) for file in training), size
+        )
+    for name in arguments.names:
+        for video, reference in references.items():
+            if name == "human":
+                file = read_gaze(results / "gaze" / f"{video}.parquet")
+                halves = viewer_halves(file, params.evaluate.human_draws, params.evaluate.pool_seed)
+                table = score_halves(reference, halves)
+            elif name == "oracle":
+                table = score_video(reference, true_maps(results, reference))
+            else:
+                table = score_video(reference, constant(reference, floors[name]))
+            with atomic(score_path(results, name, 0, video)) as part:
+                table.to_parquet(part, index=False)
+        script.log.info("%s: %d videos", name, len(references))
+
+
+if __name__ == "__main__":
+    parser = script.parser(__doc__)
+    parser.add_argument(
+        "--names", nargs="+", required=True, choices=["centre", "uniform", "mean_map", "human", "oracle"]
+    )
+    parser.add_argument("--results", type=Path, required=True, help="results/{ds}, with frames and gaze")
+    parser.add_argument("--videos", nargs="+", required=True, help="test videos")
+    parser.add_argument("--training", nargs="+", required=True, help="training videos, for the mean map")
+    script.run(main, parser.parse_args())

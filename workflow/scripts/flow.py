@@ -1,0 +1,57 @@
+"""Optical flow between consecutive rescaled frames of a video, in one HDF5 file."""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from dynsal import script
+from dynsal.clips import Clip, create, describe
+from dynsal.datasets import open_dataset
+from dynsal.errors import DataError
+from dynsal.flow import estimator, fields
+from dynsal.prepare import working_frames
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Do the work."""
+    cv2.setNumThreads(1)  # one process per core beats threads, and fields are the same for any number of threads
+    params = script.read_params(arguments)
+    dataset = open_dataset(params.dataset, arguments.raw)
+    with Clip(arguments.frames) as clip:
+        kept, stride, step = clip.frames, int(clip.attrs["stride"]), int(clip.attrs["step"])
+    frames = working_frames(
+        dataset.open_frames(arguments.video), params.prepare.size, stride, step, neighbours=True
+    )
+    pairs = fields(frames, estimator(arguments.estimator), arguments.direction, arguments.video)
+    with create(arguments.out, params.prepare.size, with_flow=True) as writer:
+        for frame, field in tqdm(pairs, total=len(kept), desc=f"flow {arguments.video}", disable=None, leave=False):
+            writer.append(frame.index, frame.time, flow=field)
+        describe(
+            writer,
+            video=arguments.video,
+            estimator=arguments.estimator,
+            opencv=cv2.__version__,
+            direction=arguments.direction,
+        )
+        written = writer.frames()
+        if not np.array_equal(written, kept):
+            raise DataError(
+                arguments.frames,
+                f"holds {len(kept)} frames but the video gave {len(written)} fields for other frames",
+                "Delete it and run the same command again",
+            )
+    script.log.info("%s: %d fields by %s, %s", arguments.video, len(kept), arguments.estimator, arguments.direction)
+
+
+if __name__ == "__main__":
+    parser = script.parser(__doc__)
+    parser.add_argument("--video", required=True, help="name in the split list")
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the downloaded data set")
+    parser.add_argument("--frames", type=Path, required=True, help="the video's rescaled clip")
+    parser.add_argument("--estimator", choices=["deepflow", "dis", "farneback"], default="deepflow")
+    parser.add_argument("--direction", choices=["forward", "backward"], default="forward")
+    parser.add_argument("--out", type=Path, required=True, help="HDF5 clip to write")
+    script.run(main, parser.parse_args())

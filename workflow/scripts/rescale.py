@@ -1,0 +1,55 @@
+"""Decode a video once, in order, and store its frames at the working size in one HDF5 file."""
+
+import argparse
+from pathlib import Path
+
+from dynsal import script
+from dynsal.clips import create, describe
+from dynsal.datasets import open_dataset
+from dynsal.prepare import stride_for, working_frames
+from dynsal.video import probe
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Do the work."""
+    params = script.read_params(arguments)
+    dataset = open_dataset(params.dataset, arguments.raw)
+    info = probe(dataset.video_file(arguments.video))
+    prepare = params.prepare
+    stride = stride_for(info.fps, prepare.fps_target)
+    decoded = 0
+
+    def counted():
+        nonlocal decoded
+        for time, frame in dataset.open_frames(arguments.video):
+            decoded += 1
+            yield time, frame
+
+    with create(arguments.out, prepare.size, prepare.jpeg_quality) as writer:
+        for frame in working_frames(counted(), prepare.size, stride, prepare.frame_step):
+            writer.append(frame.index, frame.time, frame.bgr)
+        describe(
+            writer,
+            video=arguments.video,
+            source_width=info.width,
+            source_height=info.height,
+            source_fps=info.fps,
+            source_frames=decoded,
+            stride=stride,
+            step=prepare.frame_step,
+        )
+    script.log.info(
+        "%s: %d frames decoded (%s in the container), every %d-th kept",
+        arguments.video,
+        decoded,
+        info.container_frames or "none stated",
+        stride * prepare.frame_step,
+    )
+
+
+if __name__ == "__main__":
+    parser = script.parser(__doc__)
+    parser.add_argument("--video", required=True, help="name in the split list")
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the downloaded data set")
+    parser.add_argument("--out", type=Path, required=True, help="HDF5 clip to write")
+    script.run(main, parser.parse_args())

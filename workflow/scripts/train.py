@@ -1,0 +1,111 @@
+"""Train one net with one seed; killed at any moment, the same command goes on where it stopped."""
+
+import argparse
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import torch
+
+from dynsal import provenance, script
+from dynsal.config import ModelConfig
+from dynsal.device import limit_threads, pick_device, usable_cpus
+from dynsal.fileio import digest, sampled_sha256, sha256, write_json, write_text
+from dynsal.nets import REGISTRY, build
+from dynsal.samples import ClipSamples, sources
+from dynsal.training import Job, save_model, train
+from dynsal.workflow import code
+
+log = logging.getLogger("dynsal")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Do the work."""
+    params = script.read_params(arguments)
+    model = ModelConfig.model_validate_json(arguments.model)
+    device = pick_device()
+    threads = limit_threads(arguments.threads)
+    inputs = REGISTRY[model.arch].inputs
+    files = sources(arguments.results, arguments.videos, model.augment)
+    training = ClipSamples(files, params.gaze, inputs)
+    checks = None
+    if arguments.validation and params.train.validation_frames:
+        held_out = ClipSamples(sources(arguments.results, arguments.validation, [1]), params.gaze, inputs)
+        checks = held_out.evenly_spaced(params.train.validation_frames)
+    log.info(
+        "%s, seed %d: %d frames (%d without a fixation left out), %s, %d threads",
+        arguments.name,
+        arguments.seed,
+        len(training),
+        training.without_fixation,
+        device,
+        threads,
+    )
+    mark = digest(
+        {
+            "params": {name: getattr(params, name).model_dump(mode="json") for name in ("gaze", "flow", "net", "train")},
+            "model": model.model_dump(mode="json"),
+            "seed": arguments.seed,
+            "data": {str(path): sampled_sha256(path) for source in files for path in source.files()},
+            "code": {path: sha256(Path(path)) for path in code(Path(__file__))},
+        }
+    )
+    net = build(model.arch, params.net, arguments.seed)
+    # One loader process keeps a GPU fed; on a CPU it would only take a core from the net.
+    workers = min(4, usable_cpus() - 1) if device.type == "cuda" else 0
+    job = Job(
+        params.train, params.net, params.flow, arguments.seed, arguments.checkpoints, mark, device, max(0, workers)
+    )
+    start = time.time()
+    outcome = train(net, training, job, checks)
+    meta = {
+        "name": arguments.name,
+        "arch": model.arch,
+        "seed": arguments.seed,
+        "net": params.net.model_dump(mode="json"),
+        "flow": params.flow.model_dump(mode="json"),
+        "prepare": params.prepare.model_dump(mode="json"),
+        "size": list(params.prepare.size),
+        "trained_on": arguments.videos,
+        "step": outcome.step,
+    }
+    save_model(arguments.out, net, meta)
+    history = pd.DataFrame(outcome.history)
+    write_text(arguments.history, history.to_csv(index=False, lineterminator="\n"))
+    record = {
+        **provenance.record(Path(__file__).resolve().parents[2]),
+        **meta,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "threads": threads,
+        "fingerprint": mark,
+        "frames": len(training),
+        "frames_without_fixation": training.without_fixation,
+        "best_validation_loss": outcome.best_score,
+        "wall_seconds_of_this_run": round(time.time() - start, 1),
+        "training_seconds": round(float(history["seconds"].sum()), 1),
+        "waiting_for_data_seconds": round(float(history["wait_seconds"].sum()), 2),
+        "peak_memory_mib": round(psutil.Process(os.getpid()).memory_info().rss / 2**20),
+        "peak_gpu_memory_mib": round(torch.cuda.max_memory_allocated() / 2**20) if device.type == "cuda" else None,
+        "params": json.loads(arguments.params) if arguments.params else None,
+    }
+    write_json(arguments.provenance, record)
+
+
+if __name__ == "__main__":
+    parser = script.parser(__doc__)
+    parser.add_argument("--name", required=True, help="name of the model in the configuration")
+    parser.add_argument("--model", required=True, help='its entry as JSON, such as {"arch": "early", "augment": [1]}')
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--results", type=Path, required=True, help="results/{ds}, with frames, flow and gaze")
+    parser.add_argument("--videos", nargs="+", required=True, help="training videos")
+    parser.add_argument("--validation", nargs="*", default=[], help="validation videos")
+    parser.add_argument("--checkpoints", type=Path, required=True, help="folder for checkpoints, not an output")
+    parser.add_argument("--threads", type=int, default=8, help="at most; never more than the CPUs at hand")
+    parser.add_argument("--out", type=Path, required=True, help="model.safetensors")
+    parser.add_argument("--history", type=Path, required=True, help="history.csv")
+    parser.add_argument("--provenance", type=Path, required=True, help="provenance.json")
+    script.run(main, parser.parse_args())
