@@ -124,12 +124,7 @@ def test_pixel_of_a_point_follows_the_protocols_floor_rule(x10, y10, size):
     table = to_working(pd.DataFrame([recorded - 0.5], columns=["x", "y"]), (1280, 720), size)
     pixel = np.floor(table[["x", "y"]].to_numpy()[0] + 0.5)
     exact = [x10 * size[0] // 12800, y10 * size[1] // 7200]
-    assert pixel.tolist() == exact or _on_an_edge(x10, y10, size)
-
-
-def _on_an_edge(x10, y10, size):
-    """Whether a coordinate is an exact pixel border, where the last bit decides."""
-    return (x10 * size[0] % 12800 == 0) or (y10 * size[1] % 7200 == 0)
+    assert pixel.tolist() == exact
 
 
 @given(some_points, st.sampled_from([2, 4]))

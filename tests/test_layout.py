@@ -12,12 +12,28 @@ from dynsal import layout
 from dynsal.errors import DataError
 from dynsal.fileio import sha256
 
-TEST20 = """BBC_life_in_cold_blood_1278x710 BBC_wildlife_serpent_1280x704 DIY_SOS_1280x712 advert_bbc4_bees_1024x576
-advert_bbc4_library_1024x576 advert_iphone_1272x720 ami_ib4010_closeup_720x576 ami_ib4010_left_720x576
-harry_potter_6_trailer_1280x544 music_gummybear_880x720 music_trailer_nine_inch_nails_1280x720
-news_tony_blair_resignation_720x540 nightlife_in_mozambique_1280x580 one_show_1280x712 pingpong_angle_shot_960x720
-pingpong_no_bodies_960x720 sport_scramblers_1280x720 sport_wimbledon_federer_final_1280x704
-tv_uni_challenge_final_1280x712 university_forum_construction_ionic_1280x720""".split()
+TEST20 = [
+    "BBC_life_in_cold_blood_1278x710",
+    "BBC_wildlife_serpent_1280x704",
+    "DIY_SOS_1280x712",
+    "advert_bbc4_bees_1024x576",
+    "advert_bbc4_library_1024x576",
+    "advert_iphone_1272x720",
+    "ami_ib4010_closeup_720x576",
+    "ami_ib4010_left_720x576",
+    "harry_potter_6_trailer_1280x544",
+    "music_gummybear_880x720",
+    "music_trailer_nine_inch_nails_1280x720",
+    "news_tony_blair_resignation_720x540",
+    "nightlife_in_mozambique_1280x580",
+    "one_show_1280x712",
+    "pingpong_angle_shot_960x720",
+    "pingpong_no_bodies_960x720",
+    "sport_scramblers_1280x720",
+    "sport_wimbledon_federer_final_1280x704",
+    "tv_uni_challenge_final_1280x712",
+    "university_forum_construction_ionic_1280x720",
+]
 NOT_IN_17 = {
     "ami_ib4010_closeup_720x576",
     "ami_ib4010_left_720x576",
@@ -75,7 +91,7 @@ def test_hevc33_registry():
         assert row.urls
         assert row.licence
         assert all(" " not in url and unquote(url).endswith(f"/{row.file}") for url in row.urls)
-    with pytest.raises(DataError, match="does not list nothing.avi"):
+    with pytest.raises(DataError, match=r"does not list nothing\.avi"):
         layout.registry_row("hevc33", "nothing.avi")
 
 

@@ -28,6 +28,15 @@ MEAN = {"loss_reduction": "mean", "base_lr": 2e-3, "schedule": "constant"}
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Nets this small are slower on two threads, and much slower where others compute too."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Toy:
     """Samples of two resolutions: a bright square that moves, and people look at it."""
 
@@ -47,7 +56,7 @@ class Toy:
             raise DataError("clip.h5", f"frame {index} does not decode", "Make it again")
         rng = np.random.default_rng(index)
         side = self.sides[index]
-        x, y = rng.integers(4, side - 4, 2)
+        x, y = rng.integers(3, side - 3, 2)
         frame = rng.integers(0, 60, (3, side, side), np.uint8)
         frame[:, y - 3 : y + 3, x - 3 : x + 3] = 250
         flow = np.zeros((2, side, side), np.float16)
@@ -73,7 +82,7 @@ def make_job(folder: Path, net: NetConfig = NET, fingerprint: str = "f", workers
 
 def fit(job: Job, data: Toy | None = None, validation: Toy | None = None) -> tuple[torch.nn.Module, Outcome]:
     net = build("early", job.net, seed=job.seed)
-    outcome = train(net, data or Toy(), job, validation)
+    outcome = train(net, Toy() if data is None else data, job, validation)
     return net, outcome
 
 
@@ -156,8 +165,9 @@ def test_resumed_equals_straight_bit_for_bit(tmp_path, workers, keys):
     straight, expected = fit(make_job(tmp_path / "straight", **keys), validation=validation)
     job = make_job(tmp_path / "resumed", workers=workers, **keys)
     with pytest.raises((Stopped, RuntimeError)):
-        fit(job, Dying(17), validation)  # dies at step 8 (a worker, ahead of the training, somewhat earlier)
-    assert not steps_kept(tmp_path / "resumed") or max(steps_kept(tmp_path / "resumed")) < 12
+        fit(job, Dying(17), validation)  # dies after step 8
+    assert 6 in steps_kept(tmp_path / "resumed")
+    assert 12 not in steps_kept(tmp_path / "resumed")
     resumed, outcome = fit(job, validation=validation)
     assert same(straight, resumed)
     assert numbers(outcome) == numbers(expected)
@@ -166,7 +176,7 @@ def test_resumed_equals_straight_bit_for_bit(tmp_path, workers, keys):
 
 def test_loss_between_rows_survives_an_interruption(tmp_path):
     """With rows further apart than checkpoints, the unfinished mean is part of the checkpoint."""
-    keys = {"max_iters": 450, "checkpoint_every": 101}  # rows at even steps, a checkpoint at an odd one
+    keys = {"max_iters": 400, "checkpoint_every": 101}  # rows at even steps, a checkpoint at an odd one
     net = NetConfig(width=1 / 96)
     _, expected = fit(make_job(tmp_path / "a", net, **keys), Toy(4, (8,)))
     job = make_job(tmp_path / "b", net, **keys)
@@ -175,7 +185,7 @@ def test_loss_between_rows_survives_an_interruption(tmp_path):
     assert steps_kept(tmp_path / "b") == [101]
     _, outcome = fit(job, Toy(4, (8,)))
     assert numbers(outcome) == numbers(expected)
-    assert [row["step"] for row in outcome.history] == list(range(2, 451, 2))
+    assert [row["step"] for row in outcome.history] == list(range(2, 401, 2))
 
 
 def test_finished_training_returns_at_once(tmp_path):

@@ -118,7 +118,7 @@ def test_sound_without_pictures(tmp_path):
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    with pytest.raises(DataError, match="no video stream"):
+    with pytest.raises(DataError, match=r"sound\.wav: holds no video stream"):
         probe(tmp_path / "sound.wav")
 
 
@@ -140,6 +140,18 @@ def test_truncated_avi_is_always_noticed(tmp_path_factory, part):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * part)])
     with pytest.raises(DataError, match=r"cut\.avi: .*(cut short|frame \d+)"):
+        list(decode(path))
+
+
+def test_damage_in_the_middle(tmp_path):
+    """All bytes are there and the container counts 40 frames, but one packet cannot be decoded."""
+    path = avi_with_b_frames(tmp_path / "hole.avi")
+    data = bytearray(path.read_bytes())
+    middle = data.index(b"movi") + (data.index(b"idx1") - data.index(b"movi")) // 2
+    hole = data.index(b"00dc", middle) + 8
+    data[hole : hole + 60] = bytes(60)
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"hole\.avi: cannot be decoded at frame \d+"):
         list(decode(path))
 
 

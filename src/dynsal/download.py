@@ -242,16 +242,16 @@ def _download(url: str, part: Path, row: RegistryRow, target: Path, progress: bo
 
 
 def _complete(url: str, part: Path, row: RegistryRow, progress: bool) -> bool:
-    """Transfer until all bytes are there; return whether they came in more than one piece."""
+    """Transfer until all bytes are there; return whether any were there before."""
     if part.is_file() and part.stat().st_size > row.bytes:
         part.unlink()
     best = got = part.stat().st_size if part.is_file() else 0
-    pieces = int(got > 0)
+    in_pieces = got > 0
     failures = 0
     while got < row.bytes:
         reason = "the connection ended early"
         try:
-            pieces += 1
+            in_pieces |= got > 0
             _transfer(url, part, got, row, progress)
         except urllib.error.HTTPError as error:
             if error.code == 416 and got:  # the server has less than we do: what we have is of another file
@@ -271,7 +271,7 @@ def _complete(url: str, part: Path, row: RegistryRow, progress: bool) -> bool:
         if failures >= ATTEMPTS:
             raise _Failed(f"{reason}; {got} of {row.bytes} bytes so far")
         time.sleep(BACKOFF * 2 ** (failures - 1))
-    return pieces > 1
+    return in_pieces
 
 
 def _transfer(url: str, part: Path, start: int, row: RegistryRow, progress: bool) -> None:

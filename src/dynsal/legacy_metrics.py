@@ -311,14 +311,9 @@ def _stepped_auc(
 
 def _stretched(saliency: ArrayLike) -> tuple[NDArray[np.float64], bool]:
     """Map the minimum to 0 and the maximum to 1; a constant map to 0, and say so."""
-    unit = metrics.checked_map(saliency, "saliency").astype(np.float64, order="C")
-    unit -= unit.min()
-    highest = unit.max()
-    if not highest < math.inf:
-        raise ValueError("saliency: the range of values is too wide for float64")
-    if highest > 0:
-        unit /= highest
-    return unit, not highest > 0
+    grid = metrics.checked_map(saliency, "saliency")
+    unit = metrics.unit_range(grid, "saliency")
+    return (np.zeros(grid.shape), True) if unit is None else (unit, False)
 
 
 def _spline_resized(saliency: ArrayLike, shape: tuple[int, int] | None) -> NDArray[Any]:

@@ -113,7 +113,7 @@ def nss(saliency: ArrayLike, fixations: ArrayLike) -> float:
     """
     grid = checked_map(saliency, "saliency")
     fixated = pixel_index(fixations, grid.shape)
-    unit = _unit_range(grid, "saliency")
+    unit = unit_range(grid, "saliency")
     if unit is None or not fixated.size:
         return math.nan
     return float((unit.ravel()[fixated].mean() - unit.mean()) / unit.std())
@@ -125,7 +125,7 @@ def cc(saliency: ArrayLike, density: ArrayLike) -> float:
     Range -1 to 1; NaN if either map is constant.
     """
     first, second = _checked_pair(saliency, density)
-    a, b = _unit_range(first, "saliency"), _unit_range(second, "density")
+    a, b = unit_range(first, "saliency"), unit_range(second, "density")
     if a is None or b is None:
         return math.nan
     a -= a.mean()
@@ -290,6 +290,22 @@ def checked_map(values: ArrayLike, name: str) -> NDArray[Any]:
     return grid
 
 
+def unit_range(grid: NDArray[Any], name: str) -> NDArray[np.float64] | None:
+    """Stretch a checked map to [0, 1]; None if it is constant.
+
+    No z-score changes by that, but variances can no longer underflow.
+    """
+    values = grid.astype(np.float64, order="C")
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return None
+    if not math.isfinite(high - low):
+        raise ValueError(f"{name}: the range {low:g} to {high:g} is too wide for float64")
+    values -= low
+    values /= high - low
+    return values
+
+
 def _checked_pair(saliency: ArrayLike, density: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     first, second = checked_map(saliency, "saliency"), checked_map(density, "density")
     if first.shape != second.shape:
@@ -317,19 +333,6 @@ def _distribution(grid: NDArray[Any], name: str) -> NDArray[np.float64]:
         raise ValueError(f"{name}: the sum is {total:g}; a distribution needs a positive, finite one")
     mass /= total
     return mass
-
-
-def _unit_range(grid: NDArray[Any], name: str) -> NDArray[np.float64] | None:
-    """Stretch to [0, 1], which changes no z-score but keeps variances from underflowing; None if constant."""
-    values = grid.astype(np.float64, order="C")
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        return None
-    if not math.isfinite(high - low):
-        raise ValueError(f"{name}: the range {low:g} to {high:g} is too wide for float64")
-    values -= low
-    values /= high - low
-    return values
 
 
 def _sample(values: ArrayLike) -> NDArray[Any]:

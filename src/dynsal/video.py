@@ -196,9 +196,13 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except FFmpegError as error:
         raise DataError(path, f"is no video, or one cut short ({error.strerror})", _AGAIN) from error
     with container:
-        if not container.streams.video:
-            raise DataError(path, "holds no video stream", "Give a file with pictures")
-        yield container, container.streams.video[0]
+        streams = container.streams.video
+        if not streams or not getattr(streams[0], "codec_context", None):  # None where the codec is not known
+            missing = _missing_bytes(path)
+            if missing:
+                raise DataError(path, f"is cut short: {missing} bytes are missing", _AGAIN)
+            raise DataError(path, "holds no video stream that can be decoded", "Convert it to mp4 (H.264)")
+        yield container, streams[0]
 
 
 def _rate(path: Path, stream: VideoStream) -> Fraction:

@@ -209,7 +209,7 @@ def read_events(path: Path) -> NDArray[np.float64]:
         try:
             table = pd.read_csv(
                 io.BytesIO(data), sep="\t", header=None, names=list(range(COLUMNS)), dtype=np.float64, index_col=False,
-                quoting=csv.QUOTE_NONE, na_filter=False, skip_blank_lines=False, float_precision="round_trip",
+                quoting=csv.QUOTE_NONE, na_filter=False, skip_blank_lines=False,
             )  # fmt: skip
         except ValueError:  # pandas' parser errors are ValueErrors
             pass
