@@ -60,19 +60,18 @@ def test_log_density_round_trip_gives_the_density_back():
 
 def test_the_chi2_trap():
     """A perfect net scores chi2 = 0 with the inverse, and 0.62 with the authors' post-processing."""
-    # 45 fixations, 30 % of them about the centre, blurred by one degree of DIEM at 320x240.
+    # 45 fixations, 30 % of them about the centre, blurred by one degree of DIEM at 320x240. The value depends on
+    # how much of the frame is looked at: 0.37 if the fixations are spread twice as wide, 0.9 for a single one.
     rng = np.random.default_rng(0)
-    points = np.concatenate(
-        [rng.normal((100, 80), (25, 20), (31, 2)), rng.normal((160, 120), (60, 45), (14, 2))]
-    )
+    points = np.concatenate([rng.normal((100, 80), 10, (31, 2)), rng.normal((160, 120), 20, (14, 2))])
     y, x = np.mgrid[:240, :320]
     total = sum(np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * 12.5**2)) for cx, cy in points)
     density = torch.from_numpy(total / total.sum()).float()[None, None]
     perfect = encode(density, "salnet")
-    assert chi2(decode(perfect, "salnet"), density) < 1e-9
+    assert chi2(decode(perfect, "salnet"), density) < 1e-7  # float32
     authors = (perfect * 128 + 127).clamp(0, 255)
     assert authors.min().item() == pytest.approx(96, abs=0.5)
-    assert chi2(authors, density) == pytest.approx(0.62, abs=0.05)
+    assert chi2(authors, density) == pytest.approx(0.62, abs=0.02)
 
 
 def test_decoding_clips_at_zero_and_not_at_255():

@@ -158,7 +158,7 @@ def test_mit_judd_exceeds_the_exact_form_by_at_most_half_a_fixation(
 def test_a_golden_value_of_each_auc_by_hand() -> None:
     grid = np.array([[0.0, 0.95, 1.0], [0.5, 0.25, 0.05]])
     fixations, negatives = [(2, 0), (1, 1)], [(1, 0), (2, 1)]
-    # Positives 1, .25; negatives .95, .05. Thresholds 1 -> (0, .5), .9 -> (.5, .5), .2 -> (.5, 1), 0 -> (1, 1).
+    # Positives 1, .25; negatives .95, .05. Steps: 1 -> (0, .5), .9 -> (.5, .5), .2 -> (.5, 1), 0 -> (1, 1).
     assert legacy.mit_auc_shuffled(grid, fixations, negatives) == pytest.approx(0.75, abs=1e-12)
     assert metrics.sauc(grid, fixations, negatives) == 0.75
     # At .5 the first two values fall together: (.5, .5), then (1, 1).
@@ -208,6 +208,8 @@ def test_jitter_breaks_ties_at_random_and_leaves_the_rest(scene: Scene) -> None:
     saliency, fixations, _ = scene
     plain = legacy.mit_auc_judd(saliency, fixations, jitter=False)
     assert legacy.mit_auc_judd(saliency, fixations) == pytest.approx(plain, abs=1e-4)
+    steps = 2e-7 * np.random.default_rng(0).permutation(saliency.size).reshape(saliency.shape)
+    assert legacy.mit_auc_judd(steps, fixations) == legacy.mit_auc_judd(steps, fixations, jitter=False)
     constant = [legacy.mit_auc_judd(np.ones((60, 80)), fixations / 2, rng=seed) for seed in range(60)]
     assert np.std(constant) > 0.01
     assert np.mean(constant) == pytest.approx(0.5, abs=0.03)
@@ -360,7 +362,7 @@ def test_borji_resizes_by_nearest_neighbour_with_matlabs_ties() -> None:
         large, xy, others
     )
     # Halving, every new centre lies between two old ones; Matlab takes the second.
-    grid = np.array([[0.0, 1.0, 9.0, 2.0]]).repeat(2, axis=0)
+    grid = np.array([[5.0, 1.0, 3.0, 2.0], [9.0, 0.0, 9.0, 1.0]])
     assert legacy.borji_auc_shuffled(grid, [(1, 0)], [(0, 0)], shape=(1, 2)) == 1.0
     assert legacy.borji_auc_shuffled(grid, [(0, 0)], [(1, 0)], shape=(1, 2)) == 0.0
 

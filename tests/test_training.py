@@ -339,6 +339,15 @@ def test_signal_to_the_group_saves_and_stops(tmp_path, kind, workers, code):
         assert store.resume()["step"] == kept[-1]
 
 
+@pytest.mark.slow
+def test_a_failed_training_with_workers_does_not_keep_the_process_from_ending(tmp_path):
+    code = CHILD.format(tests=str(Path(__file__).parent)).replace("Toy(seconds", "Dying(9, seconds")
+    code = code.replace("import Toy", "import Dying").replace("net, outcome", "try:\n    net, outcome", 1)
+    code = code.split("save_model(folder")[0] + "except BaseException as error:\n    kept = error\n"
+    command = [sys.executable, "-c", code, str(tmp_path), "1", "0"]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
+
+
 def test_sigterm_saves_between_checkpoints_and_the_rest_is_the_same(tmp_path):
     class Signalling(Dying):
         def __getitem__(self, index):

@@ -5,11 +5,13 @@ A resumed training therefore sees exactly what an uninterrupted one would have s
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, NamedTuple, Protocol
+from types import FrameType, TracebackType
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
@@ -111,10 +113,58 @@ class Failure(NamedTuple):
 
 
 class Loader:
-    """Iterates over loaded batches; raises the DataErrors of the workers here. Use :func:`make_loader`."""
+    """Loads the given batches of indices, ahead of time if it has workers; a context manager.
 
-    def __init__(self, loader: DataLoader[Any]) -> None:
-        self._loader = loader
+    Workers let go of the lock (they may outlive a killed parent for some seconds). They ignore SIGTERM and SIGUSR1,
+    which batch systems send to all processes of a job, until the loader is closed: so the parent can finish its
+    step. DataErrors of the samples are raised here, in one line.
+
+    Parameters
+    ----------
+    samples, batches
+        What to load, in which order.
+    workers
+        Processes that load; 0 loads in this one when asked.
+    device
+        Where the batches are going.
+    lock
+        Number of an open file that the workers must close.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        batches: Sampler[list[int]] | list[list[int]],
+        workers: int,
+        device: torch.device,
+        lock: int,
+    ) -> None:
+        self._closed = multiprocessing.RawValue("b", 0)
+        parallel: dict[str, Any] = {}
+        if workers:
+            # Forked, because the lock's number means something only in a copy of this process.
+            parallel = {
+                "multiprocessing_context": "fork",
+                "persistent_workers": True,
+                "worker_init_fn": partial(_prepare_worker, lock, self._closed),
+            }
+        self._loader: DataLoader[Any] = DataLoader(
+            _Guarded(samples),
+            batch_sampler=batches,
+            num_workers=workers,
+            pin_memory=device.type == "cuda",
+            collate_fn=_collate,
+            generator=torch.Generator(),  # workers' seeds come from it, so the global one stays untouched
+            **parallel,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed.value = 1
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         """Yield one dict of tensors per batch."""
@@ -122,46 +172,6 @@ class Loader:
             if isinstance(batch, Failure):
                 raise DataError(*batch)
             yield batch
-
-
-def make_loader(
-    samples: Samples,
-    batches: Sampler[list[int]] | list[list[int]],
-    workers: int,
-    device: torch.device,
-    lock: int,
-) -> Loader:
-    """Return a loader of the given batches of indices.
-
-    Parameters
-    ----------
-    samples, batches
-        What to load, in which order.
-    workers
-        Processes that load ahead; 0 loads in this one when asked.
-    device
-        Where the batches are going.
-    lock
-        Open file that the workers must not keep open (a worker may outlive a killed parent for some seconds).
-    """
-    parallel: dict[str, Any] = {}
-    if workers:
-        # Forked, because the lock's number means something only in a copy of this process.
-        parallel = {
-            "multiprocessing_context": "fork",
-            "persistent_workers": True,
-            "worker_init_fn": partial(_prepare_worker, lock),
-        }
-    loader: DataLoader[Any] = DataLoader(
-        _Guarded(samples),
-        batch_sampler=batches,
-        num_workers=workers,
-        pin_memory=device.type == "cuda",
-        collate_fn=_collate,
-        generator=torch.Generator(),  # workers' seeds come from it, so the global one stays untouched
-        **parallel,
-    )
-    return Loader(loader)
 
 
 class _Guarded(Dataset[Any]):
@@ -185,8 +195,12 @@ def _collate(items: list[Any]) -> Any:
     return failures[0] if failures else default_collate(items)
 
 
-def _prepare_worker(lock: int, _number: int) -> None:
-    """Let go of the lock, and ignore signals that are meant for the parent but reach the whole group."""
+def _prepare_worker(lock: int, closed: Any, _number: int) -> None:
     os.close(lock)
-    for kind in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(kind, signal.SIG_IGN)
+
+    def terminate(_kind: int, _frame: FrameType | None) -> None:
+        if closed.value:
+            os._exit(0)
+
+    signal.signal(signal.SIGTERM, terminate)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -94,6 +94,11 @@ def _registry(ds: str) -> tuple[RegistryRow, ...]:
     return tuple(found.values())
 
 
+def has_registry(ds: str) -> bool:
+    """Whether a data set is fetched file by file (DIEM comes by hand, the demo is generated)."""
+    return (repo_root() / "resources" / "datasets" / f"{ds}.csv").is_file()
+
+
 def registry(ds: str) -> list[RegistryRow]:
     """Return the files of ``resources/datasets/<ds>.csv``.
 

@@ -56,8 +56,8 @@ def mit_auc_shuffled(
     fixated, pool = _pixels(fixations, unit), _pixels(negatives, unit)
     if constant or not fixated.size or not pool.size:
         return math.nan
-    generator, count = _generator(rng), min(fixated.size, pool.size)
-    draws = [generator.permutation(pool)[:count] for _ in range(_positive(n_splits, "n_splits"))]
+    generator = _generator(rng)
+    draws = [generator.permutation(pool)[: fixated.size] for _ in range(_positive(n_splits, "n_splits"))]
     return _mean_stepped_auc(unit, fixated, draws, step)
 
 

@@ -169,8 +169,7 @@ def chi2(saliency: ArrayLike, density: ArrayLike) -> float:
     p, q = _distributions(saliency, density)
     difference = p - q
     p += q
-    # Where both are 0 the difference is 0 too, so any positive denominator gives the 0 wanted, without a
-    # mask.
+    # Where both are 0 the difference is 0 too, so any positive denominator gives the 0 wanted.
     np.divide(difference, np.maximum(p, _TINY, out=p), out=p)
     return min(1.0, 0.5 * float(np.vdot(p, difference)))
 

@@ -11,7 +11,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dynsal.batches import BatchOrder, Loader, Samples, StepSampler, in_order, make_loader
+from dynsal.batches import BatchOrder, Loader, Samples, StepSampler, in_order
 from dynsal.checkpoints import Checkpoints, Row, State, locked, random_state, restore_random_state
 from dynsal.config import FlowConfig, NetConfig, TrainConfig
 from dynsal.errors import DataError
@@ -103,9 +103,11 @@ def train(net: nn.Module, dataset: Samples, job: Job, validation: Samples | None
         if trainer.step < job.train.max_iters:
             order = BatchOrder(dataset.groups, job.train.batch_size, job.seed)
             batches = StepSampler(order, trainer.step, job.train.max_iters)
-            loader = make_loader(dataset, batches, job.workers, job.device, store.lock)
-            checks = _checks(validation, job, store.lock)
-            trainer.run(loader, checks, received)
+            with (
+                Loader(dataset, batches, job.workers, job.device, store.lock) as loader,
+                _checks(validation, job, store.lock) or nullcontext() as checks,
+            ):
+                trainer.run(loader, checks, received)
         return trainer.outcome()
 
 
@@ -275,7 +277,7 @@ def _checks(validation: Samples | None, job: Job, lock: int) -> Loader | None:
     count = min(len(validation), job.train.validation_frames)
     chosen = set(np.linspace(0, len(validation) - 1, count).astype(int).tolist())
     groups = [[index for index in group if index in chosen] for group in validation.groups]
-    return make_loader(validation, in_order(groups, job.train.batch_size), job.workers, job.device, lock)
+    return Loader(validation, in_order(groups, job.train.batch_size), job.workers, job.device, lock)
 
 
 @contextmanager

@@ -76,7 +76,7 @@ class Plan:
 
     def registry(self) -> list[layout.RegistryRow]:
         """Return the files to download one by one; DIEM comes per video, the demo is generated."""
-        return layout.registry(self.ds) if self.ds == "hevc33" else []
+        return layout.registry(self.ds) if layout.has_registry(self.ds) else []
 
     def raw_video(self, video: str) -> list[str]:
         """Return the downloaded files that hold a video's pictures; the first is the video itself."""

@@ -12,13 +12,14 @@ shell.prefix(
 from dynsal import layout
 from dynsal import workflow as smk
 from dynsal.config import ConfigError
+from dynsal.errors import DataError
 
 # Imported under names of their own: rule files share one namespace with Snakemake itself.
 from dynsal.config import parse as smk_parse
 
 try:
     smk_plan = smk.Plan(smk_parse(config))
-except ConfigError as error:
+except (ConfigError, DataError) as error:
     raise WorkflowError(str(error)) from None
 
 DS = smk_plan.ds

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from dynsal import script
 from dynsal.config import DatasetConfig
+from dynsal.datasets.demo import Demo
 from dynsal.evaluation import (
     Map,
     Reference,
@@ -24,13 +26,15 @@ from dynsal.gaze import read_gaze
 from dynsal.references import load_references, score_path, viewer_halves
 
 
-def true_maps(results: Path, reference: Reference) -> Iterator[tuple[int, Map]]:
-    """Yield the demo world's known density at the working size."""
-    from dynsal.datasets.demo import Demo
+def expected_maps(results: Path, reference: Reference) -> Iterator[tuple[int, Map]]:
+    """Yield what the ground truth of the demo world would be with infinitely many viewers.
 
+    That is the known density blurred as the fixations are: no map can be closer to the ground truth on average.
+    """
     truth = Demo(results / "raw", DatasetConfig()).truth(reference.video)
     for frame in reference.frames.tolist():
-        yield frame, np.clip(cv2.resize(truth[frame], reference.size, interpolation=cv2.INTER_CUBIC), 0, None)
+        sharp = cv2.resize(truth[frame].astype(np.float64), reference.size, interpolation=cv2.INTER_LINEAR)
+        yield frame, gaussian_filter(sharp, reference.sigma[::-1], mode="constant")
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -53,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
                 halves = viewer_halves(file, params.evaluate.human_draws, params.evaluate.pool_seed)
                 table = score_halves(reference, halves)
             elif name == "oracle":
-                table = score_video(reference, true_maps(results, reference))
+                table = score_video(reference, expected_maps(results, reference))
             else:
                 table = score_video(reference, constant(reference, floors[name]))
             with atomic(score_path(results, name, 0, video)) as part:

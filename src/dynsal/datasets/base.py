@@ -42,8 +42,8 @@ class Dataset(abc.ABC):
         self.config = config
 
     def files(self) -> list[layout.RegistryRow]:
-        """Return the registered files with their addresses and checksums."""
-        return layout.registry(self.name)
+        """Return the registered files with their addresses and checksums; none if nothing is fetched file by file."""
+        return layout.registry(self.name) if layout.has_registry(self.name) else []
 
     def videos(self) -> dict[str, str]:
         """Return video -> 'train' or 'test' of the configured split."""
