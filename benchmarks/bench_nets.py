@@ -6,7 +6,6 @@ python benchmarks/bench_nets.py --width 0.25 --size 160 120 --threads 1 2
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 
@@ -37,7 +36,7 @@ def gmac(net: nn.Module, image: torch.Tensor) -> float:
 
 
 def milliseconds(work: Callable[[], object], repeats: int, device: torch.device) -> float:
-    """Return the median time of a call, after one to warm up."""
+    """Return the least time of a call, after one to warm up; other processes can only add to it."""
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
@@ -45,7 +44,7 @@ def milliseconds(work: Callable[[], object], repeats: int, device: torch.device)
         if device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
-    return 1e3 * statistics.median(times[1:])
+    return 1e3 * min(times[1:])
 
 
 def measure(arch: str, channels_last: bool, options: argparse.Namespace) -> tuple[float, float, float, int]:

@@ -64,9 +64,13 @@ def trial(config: Config, name: str, seed: int) -> tuple[pd.DataFrame, pd.DataFr
     predictor = Predictor(net, meta, pick_device())
     rows = []
     for video, reference in load_references(results, plan.validation, config.gaze, config.evaluate).items():
-        with Clip(results / "frames" / f"{video}.h5") as frames, Clip(results / "flow" / f"{video}.h5") as flow:
+        with (
+            Clip(results / "frames" / f"{video}.h5") as frames,
+            Clip(results / "flow" / f"{video}.h5") as flow,
+        ):
             items = (
-                (index, frames.bgr(k), flow.flow(k).astype(np.float32)) for k, index in enumerate(frames.frames.tolist())
+                (index, frames.bgr(k), flow.flow(k).astype(np.float32))
+                for k, index in enumerate(frames.frames.tolist())
             )
             table = score_video(reference, predictor.predict_stream(items))
         rows.append({"video": video, "sauc": table["sauc"].mean(), "chi2": table["chi2"].mean()})
@@ -75,7 +79,9 @@ def trial(config: Config, name: str, seed: int) -> tuple[pd.DataFrame, pd.DataFr
 
 def main() -> None:
     """Run all candidates in turn."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--model", nargs="+", required=True, help="models of the configuration")
     parser.add_argument("--set", nargs="*", action="append", default=[], help="overrides of one candidate")

@@ -23,7 +23,9 @@ def write(path, count=70, size=SIZE):
     fields = rng.normal(0, 3, (count, height, width, 2)).astype(np.float32)
     with create(path, size, jpeg_quality=95, with_flow=True) as writer:
         for i in range(count):
-            writer.append(3 * i, i / 10, np.repeat((ramp + i / 2)[..., None], 3, 2).astype(np.uint8), fields[i])
+            writer.append(
+                3 * i, i / 10, np.repeat((ramp + i / 2)[..., None], 3, 2).astype(np.uint8), fields[i]
+            )
         describe(writer, video="x", source_frames=3 * count)
     return fields
 

@@ -25,7 +25,9 @@ def locked():
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_same_pins(path):
     """Every pip requirement is exact and in the lock."""
-    pip = next(entry["pip"] for entry in yaml.safe_load(path.read_text())["dependencies"] if isinstance(entry, dict))
+    pip = next(
+        entry["pip"] for entry in yaml.safe_load(path.read_text())["dependencies"] if isinstance(entry, dict)
+    )
     pins = locked()
     assert pip
     for requirement in pip:

@@ -38,7 +38,9 @@ def test_full_disk_is_named(tmp_path):
 
 def test_h5py_hides_the_error_number_in_its_text():
     """HDF5 reports a full disk as text only."""
-    assert is_disk_full(OSError("Can't write data (file write failed: errno = 28, error message = 'No space')"))
+    assert is_disk_full(
+        OSError("Can't write data (file write failed: errno = 28, error message = 'No space')")
+    )
     assert not is_disk_full(OSError("Can't open file (errno = 2)"))
 
 

@@ -145,7 +145,8 @@ def test_resizing_scales_each_component_by_its_own_ratio():
 
 
 @pytest.mark.parametrize(
-    ("fps", "target", "stride"), [(24, 30, 1), (25, 30, 1), (50, 30, 2), (60, 30, 2), (20, 30, 1), (60, None, 1)]
+    ("fps", "target", "stride"),
+    [(24, 30, 1), (25, 30, 1), (50, 30, 2), (60, 30, 2), (20, 30, 1), (60, None, 1)],
 )
 def test_stride(fps, target, stride):
     """The rates of hevc33 end between 20 and 30 frames per second."""

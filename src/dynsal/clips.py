@@ -30,7 +30,9 @@ _BUFFER = 32
 class ClipWriter:
     """Append frames and flow fields to an open clip file; use :func:`create`."""
 
-    def __init__(self, handle: h5py.File, size: tuple[int, int], jpeg_quality: int | None, with_flow: bool) -> None:
+    def __init__(
+        self, handle: h5py.File, size: tuple[int, int], jpeg_quality: int | None, with_flow: bool
+    ) -> None:
         width, height = size
         self._handle = handle
         self.size = size
@@ -58,7 +60,11 @@ class ClipWriter:
             )
 
     def append(
-        self, index: int, time: float, bgr: NDArray[np.uint8] | None = None, flow: NDArray[np.floating] | None = None
+        self,
+        index: int,
+        time: float,
+        bgr: NDArray[np.uint8] | None = None,
+        flow: NDArray[np.floating] | None = None,
     ) -> None:
         """Add one frame: H x W x 3 uint8 BGR and/or H x W x 2 flow in pixels, as the file was created for."""
         jpeg = None

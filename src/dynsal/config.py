@@ -27,7 +27,8 @@ class DatasetConfig(_Section):
     """Which videos, and which of them train, validate and test."""
 
     name: Literal["demo", "diem", "hevc33"] = Field(
-        "demo", description="Data set: `demo` (synthetic, embedded), `diem` (the paper), `hevc33` (real gaze)."
+        "demo",
+        description="Data set: `demo` (synthetic, embedded), `diem` (the paper), `hevc33` (real gaze).",
     )
     split: str = Field(
         "demo",
@@ -38,7 +39,8 @@ class DatasetConfig(_Section):
     )
     only: list[str] = Field([], description="Restrict the run to these videos; empty means all of the split.")
     experiments: Literal["all", "latest"] | list[int] = Field(
-        "all", description="DIEM: which experiments' recordings count (a video may have been shown in several)."
+        "all",
+        description="DIEM: which experiments' recordings count (a video may have been shown in several).",
     )
     eyes: Literal["both", "either"] = Field(
         "both", description="DIEM: a sample counts if both eyes fixate (mean of the two), or if either does."
@@ -49,7 +51,8 @@ class PrepareConfig(_Section):
     """Rescaling."""
 
     size: tuple[Count, Count] = Field(
-        (640, 480), description="Working width and height in pixels; the aspect ratio is not kept (paper, 4.1)."
+        (640, 480),
+        description="Working width and height in pixels; the aspect ratio is not kept (paper, 4.1).",
     )
     fps_target: Positive | None = Field(
         None,
@@ -76,7 +79,9 @@ class PrepareConfig(_Section):
 class GazeConfig(_Section):
     """From fixations to density maps."""
 
-    sigma_deg: Positive = Field(1.0, description="Standard deviation of the Gaussian, in degrees of visual angle.")
+    sigma_deg: Positive = Field(
+        1.0, description="Standard deviation of the Gaussian, in degrees of visual angle."
+    )
     px_per_deg: Positive | None = Field(
         None,
         description="Pixels of the source video (or screen) per degree; `null` takes the data set's own "
@@ -114,7 +119,9 @@ class NetConfig(_Section):
         description="conv_fuse starts as this times [I | I]: 1.0 is the paper's literal reading (sum of the streams), "
         "0.5 their mean.",
     )
-    fusion_relu: bool = Field(False, description="ReLU after conv_fuse: the text has it, the official prototxt not.")
+    fusion_relu: bool = Field(
+        False, description="ReLU after conv_fuse: the text has it, the official prototxt not."
+    )
     coding: Literal["salnet", "log_density"] = Field(
         "salnet",
         description="What the output means: `salnet`, bytes of the map as (g - 31) * 2/255, decoded and clipped at 0; "
@@ -144,29 +151,37 @@ class TrainConfig(_Section):
     weight_decay: Annotated[float, Field(ge=0)] = Field(5.0e-4, description="Weight decay.")
     schedule: Literal["step", "cosine", "constant"] = Field("step", description="Learning-rate schedule.")
     lr_step_iters: Count = Field(10_000, description="`step`: iterations between reductions.")
-    lr_gamma: Annotated[float, Field(gt=0, le=1)] = Field(0.1, description="`step`: factor of each reduction.")
+    lr_gamma: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1, description="`step`: factor of each reduction."
+    )
     warmup_iters: Annotated[int, Field(ge=0)] = Field(0, description="Iterations of linear warm-up.")
     max_iters: Count = Field(200_000, description="Iterations in all.")
     batch_size: Count = Field(2, description="Frames per iteration; a batch never mixes resolutions.")
     grad_clip: Positive | None = Field(None, description="Clip the gradient's norm; `null` does not.")
     amp: bool = Field(False, description="bfloat16 mixed precision, on a GPU only.")
-    channels_last: bool = Field(True, description="Memory layout of the activations; results agree to rounding.")
+    channels_last: bool = Field(
+        True, description="Memory layout of the activations; results agree to rounding."
+    )
     checkpoint_every: Count = Field(1_000, description="Iterations between checkpoints.")
     validate_every: Count = Field(5_000, description="Iterations between validation losses.")
     validation_frames: Annotated[int, Field(ge=0)] = Field(
         512, description="Frames of the validation videos, evenly spaced, in each validation loss."
     )
     keep: Literal["last", "best"] = Field(
-        "last", description="Weights kept: the last, or those of the lowest validation loss (needs validation videos)."
+        "last",
+        description="Weights kept: the last, or those of the lowest validation loss (needs validation videos).",
     )
 
 
 class ModelConfig(_Section):
     """One row of Table 1."""
 
-    arch: Literal["spatial", "temporal", "late", "early"] = Field(description="Architecture (paper, section 3).")
+    arch: Literal["spatial", "temporal", "late", "early"] = Field(
+        description="Architecture (paper, section 3)."
+    )
     augment: list[Literal[1, 2, 4]] = Field(
-        [1], description="Resolutions used in training: 1 is the working size, 2 and 4 the low-resolution copies."
+        [1],
+        description="Resolutions used in training: 1 is the working size, 2 and 4 the low-resolution copies.",
     )
 
 
@@ -181,7 +196,9 @@ class EvaluateConfig(_Section):
     )
     pool_seed: int = Field(0, description="Seed of that draw.")
     batch_size: Count = Field(8, description="Frames per forward pass.")
-    human_draws: Count = Field(2, description="Random splits of the viewers into halves for the human ceiling.")
+    human_draws: Count = Field(
+        2, description="Random splits of the viewers into halves for the human ceiling."
+    )
 
 
 class TableConfig(_Section):
@@ -232,12 +249,16 @@ class Config(_Section):
                 "use euclidean with salnet, kld or kld_cc_nss with log_density"
             )
         if self.train.keep == "best" and not (self.dataset.validation and self.train.validation_frames):
-            problems.append("train.keep: best needs dataset.validation videos and train.validation_frames > 0")
+            problems.append(
+                "train.keep: best needs dataset.validation videos and train.validation_frames > 0"
+            )
         if len(set(self.seeds)) != len(self.seeds):
             problems.append(f"seeds: {self.seeds} repeats a seed")
         for name, model in self.models.items():
             if len(set(model.augment)) != len(model.augment) or not model.augment:
-                problems.append(f"models.{name}.augment: {model.augment} must name each factor once, at least one")
+                problems.append(
+                    f"models.{name}.augment: {model.augment} must name each factor once, at least one"
+                )
             for factor in model.augment:
                 if any(side % (4 * factor) for side in self.prepare.size):
                     problems.append(
@@ -356,7 +377,8 @@ def main() -> None:
     root = Path(__file__).resolve().parents[2]
     schema = yaml.safe_dump(json_schema(), sort_keys=True, allow_unicode=True)
     (root / "workflow/schemas/config.schema.yaml").write_text(
-        "# Generated by `make docs` from src/dynsal/config.py; do not edit by hand.\n" + schema, encoding="utf-8"
+        "# Generated by `make docs` from src/dynsal/config.py; do not edit by hand.\n" + schema,
+        encoding="utf-8",
     )
     (root / "config/README.md").write_text(reference(), encoding="utf-8")
 

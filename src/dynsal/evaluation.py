@@ -82,7 +82,9 @@ def select_frames(
     return frames
 
 
-def score_map(saliency: Map, fixations: Points, truth: Map, other_videos: Points, same_video: Points) -> dict[str, float]:
+def score_map(
+    saliency: Map, fixations: Points, truth: Map, other_videos: Points, same_video: Points
+) -> dict[str, float]:
     """Return every metric of one map (H x W, non-negative, positive sum) in the order of the score table."""
     return {
         "sauc": metrics.sauc(saliency, fixations, other_videos),
@@ -108,7 +110,9 @@ def score_video(reference: Reference, maps: Iterable[tuple[int, Map]]) -> pd.Dat
     expected = iter(reference.frames.tolist())
     for frame, saliency in maps:
         if frame != next(expected, None):
-            raise ValueError(f"{reference.video}: map of frame {frame} came out of order or was not asked for")
+            raise ValueError(
+                f"{reference.video}: map of frame {frame} came out of order or was not asked for"
+            )
         if saliency.shape != reference.size[::-1]:
             raise ValueError(
                 f"{reference.video}: the map of frame {frame} is {saliency.shape[1]}x{saliency.shape[0]}, "
@@ -143,7 +147,9 @@ def score_halves(
     rows = []
     draws = list(halves)
     for frame in reference.frames.tolist():
-        pairs = [(first[frame], second[frame]) for first, second in draws if frame in first and frame in second]
+        pairs = [
+            (first[frame], second[frame]) for first, second in draws if frame in first and frame in second
+        ]
         if not pairs:
             rows.append(_skipped(frame, NO_OTHER_HALF if frame in reference.points else NO_FIXATION))
             continue
@@ -180,7 +186,9 @@ def uniform_map(size: tuple[int, int]) -> Map:
     return np.full(size[::-1], 1 / (size[0] * size[1]))
 
 
-def mean_map(videos: Iterable[tuple[Mapping[int, Points], tuple[float, float]]], size: tuple[int, int]) -> Map:
+def mean_map(
+    videos: Iterable[tuple[Mapping[int, Points], tuple[float, float]]], size: tuple[int, int]
+) -> Map:
     """Return the mean ground-truth density over videos given as (points by frame, sigma), each video weighing alike."""
     total = np.zeros(size[::-1])
     for points, sigma in videos:

@@ -158,7 +158,13 @@ def curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
                 validated = history.dropna(subset=["val_loss"])
                 if len(validated):
                     axis.plot(
-                        validated["step"], validated["val_loss"], "o-", color="#D55E00", lw=0.9, ms=2, label="validation"
+                        validated["step"],
+                        validated["val_loss"],
+                        "o-",
+                        color="#D55E00",
+                        lw=0.9,
+                        ms=2,
+                        label="validation",
                     )
             axis.set_title(label(model))
             axis.set_xlabel("iteration")

@@ -43,7 +43,10 @@ def estimator(name: Literal["deepflow", "dis", "farneback"]) -> Estimator:
 
 
 def fields(
-    frames: Iterable[Frame], estimate: Estimator, direction: Literal["forward", "backward"], where: str = "the video"
+    frames: Iterable[Frame],
+    estimate: Estimator,
+    direction: Literal["forward", "backward"],
+    where: str = "the video",
 ) -> Iterator[tuple[Frame, Field]]:
     """Yield every kept frame with its flow field.
 
@@ -62,7 +65,9 @@ def fields(
         grey = cv2.cvtColor(frame.bgr, cv2.COLOR_BGR2GRAY)
         if min(grey.shape) < _SMALLEST:
             raise DataError(
-                where, f"frames of {grey.shape[1]}x{grey.shape[0]} are too small for flow", "Enlarge prepare.size"
+                where,
+                f"frames of {grey.shape[1]}x{grey.shape[0]} are too small for flow",
+                "Enlarge prepare.size",
             )
         if direction == "forward":
             if pending is not None and before is not None:

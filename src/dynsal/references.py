@@ -39,7 +39,9 @@ def load_references(
         with Clip(results / "frames" / f"{video}.h5") as clip:
             frames = select_frames(clip.frames, int(clip.attrs["source_frames"]), evaluate.frames)
         if not len(frames):
-            raise DataError(video, f"no frame is left by evaluate.frames: {evaluate.frames}", "Use frames: all")
+            raise DataError(
+                video, f"no frame is left by evaluate.frames: {evaluate.frames}", "Use frames: all"
+            )
         references[video] = Reference(
             video=video,
             frames=frames,

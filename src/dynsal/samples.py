@@ -96,7 +96,9 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
             with Clip(source.frames) as frames, Clip(source.flow) as flow:
                 if frames.size != flow.size or not np.array_equal(frames.frames, flow.frames):
                     raise DataError(
-                        source.flow, f"does not match {source.frames}", "Delete both and run the same command again"
+                        source.flow,
+                        f"does not match {source.frames}",
+                        "Delete both and run the same command again",
                     )
                 size, indices = frames.size, frames.frames
             recorded = read_gaze(source.gaze)

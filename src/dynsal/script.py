@@ -20,7 +20,9 @@ log = logging.getLogger("dynsal")
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with the options that all scripts have: ``--params``, ``--config`` and ``--log``."""
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     made.add_argument("--params", help="sections of the configuration as JSON, as the workflow passes them")
     made.add_argument("--config", type=Path, help="or a configuration file, when run by hand")
     made.add_argument("--log", type=Path, help="also write the log to this file")
@@ -63,7 +65,10 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
         arguments.log.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(arguments.log, mode="w", encoding="utf-8"))
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", handlers=handlers
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+        handlers=handlers,
     )
     log.info("%s", " ".join([Path(sys.argv[0]).name, *_shortened(sys.argv[1:])]))
     try:
@@ -78,4 +83,3 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
 
 def _shortened(words: list[str]) -> list[str]:
     return [word if len(word) < 200 else word[:100] + "..." for word in words]
-

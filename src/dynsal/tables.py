@@ -38,7 +38,9 @@ def load_scores(results: Path, runs: Mapping[str, Sequence[int]], videos: Sequen
             if missing:
                 raise ValueError(f"lacks {', '.join(sorted(missing))}")
         except (OSError, ValueError) as error:
-            raise DataError(path, f"not a score file ({error})", "Delete it and run the same command") from None
+            raise DataError(
+                path, f"not a score file ({error})", "Delete it and run the same command"
+            ) from None
         tables.append(table.assign(model=model, seed=seed, video=video))
     return pd.concat(tables, ignore_index=True)
 
@@ -113,7 +115,14 @@ def render(table: pd.DataFrame, notes: Mapping[str, str]) -> str:
     shown = [name for name in METRICS if name in table]
     arrows = {name: "↑" if METRICS[name].higher_is_better else "↓" for name in shown}
     paper = table["paper_sauc"].notna().any()
-    head = ["model", "kind", "seeds", "videos", "frames", *(f"{METRICS[name].label} {arrows[name]}" for name in shown)]
+    head = [
+        "model",
+        "kind",
+        "seeds",
+        "videos",
+        "frames",
+        *(f"{METRICS[name].label} {arrows[name]}" for name in shown),
+    ]
     head += ["paper, on DIEM: sAUC / chi-square"] if paper else []
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for _, row in table.iterrows():

@@ -148,7 +148,9 @@ def encode(
             with av.open(str(part), "w", format="mp4", options=options) as container:
                 rate = Fraction(fps).limit_denominator(1001)
                 stream = container.add_stream(
-                    "libx264", rate=rate, options={"crf": str(crf), "preset": preset, "x264-params": "mbtree=0"}
+                    "libx264",
+                    rate=rate,
+                    options={"crf": str(crf), "preset": preset, "x264-params": "mbtree=0"},
                 )
                 stream.width, stream.height = width + width % 2, height + height % 2
                 stream.pix_fmt = "yuv420p"

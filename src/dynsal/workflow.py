@@ -45,7 +45,11 @@ class Plan:
             for video in config.dataset.validation
             if roles.get(video) == "test"
         ]
-        chosen = {video: role for video, role in roles.items() if not config.dataset.only or video in config.dataset.only}
+        chosen = {
+            video: role
+            for video, role in roles.items()
+            if not config.dataset.only or video in config.dataset.only
+        }
         held_out = set(config.dataset.validation)
         self.train = [video for video, role in chosen.items() if role == "train" and video not in held_out]
         self.validation = [video for video in chosen if video in held_out]
@@ -118,11 +122,17 @@ class Plan:
     def all_scores(self) -> list[str]:
         """Return the score files of all models, seeds, floors and ceilings."""
         files = [path for name in self.floors for path in self.scores(name, 0)]
-        return files + [path for model in self.models for seed in self.seeds for path in self.scores(model, seed)]
+        return files + [
+            path for model in self.models for seed in self.seeds for path in self.scores(model, seed)
+        ]
 
     def trainings(self, name: str) -> list[str]:
         """Return one file (such as history.csv) of every training."""
-        return [f"results/{self.ds}/models/{model}/seed{seed}/{name}" for model in self.models for seed in self.seeds]
+        return [
+            f"results/{self.ds}/models/{model}/seed{seed}/{name}"
+            for model in self.models
+            for seed in self.seeds
+        ]
 
 
 @functools.cache

@@ -28,9 +28,13 @@ def main(arguments: argparse.Namespace) -> None:
             for writer, factor, size in zip(writers, arguments.factors, sizes, strict=True):
                 writer.append(int(index), float(time), resize(image, size), shrink(field, factor))
         for writer, factor in zip(writers, arguments.factors, strict=True):
-            describe(writer, **{**frames.attrs, **flow.attrs, "width": writer.size[0], "height": writer.size[1]})
+            describe(
+                writer, **{**frames.attrs, **flow.attrs, "width": writer.size[0], "height": writer.size[1]}
+            )
             describe(writer, factor=factor)
-    script.log.info("%s: %d frames at 1/%s", arguments.frames, len(frames), ", 1/".join(map(str, arguments.factors)))
+    script.log.info(
+        "%s: %d frames at 1/%s", arguments.frames, len(frames), ", 1/".join(map(str, arguments.factors))
+    )
 
 
 if __name__ == "__main__":

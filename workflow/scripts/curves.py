@@ -10,12 +10,18 @@ from dynsal import figures, script
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    histories = {f"{path.parent.parent.name}/{path.parent.name}": pd.read_csv(path) for path in arguments.histories}
+    histories = {
+        f"{path.parent.parent.name}/{path.parent.name}": pd.read_csv(path) for path in arguments.histories
+    }
     figures.save(figures.curves(histories), arguments.out)
 
 
 if __name__ == "__main__":
     parser = script.parser(__doc__)
-    parser.add_argument("--histories", type=Path, nargs="+", required=True, help=".../{model}/seed{seed}/history.csv")
-    parser.add_argument("--out", type=Path, nargs="+", required=True, help="pictures; the suffix gives the format")
+    parser.add_argument(
+        "--histories", type=Path, nargs="+", required=True, help=".../{model}/seed{seed}/history.csv"
+    )
+    parser.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="pictures; the suffix gives the format"
+    )
     script.run(main, parser.parse_args())

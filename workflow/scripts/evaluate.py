@@ -69,7 +69,9 @@ if __name__ == "__main__":
     parser.add_argument("--name", required=True, help="name of the model in the configuration")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--model", type=Path, required=True, help="model.safetensors")
-    parser.add_argument("--results", type=Path, required=True, help="results/{ds}, with frames, flow and gaze")
+    parser.add_argument(
+        "--results", type=Path, required=True, help="results/{ds}, with frames, flow and gaze"
+    )
     parser.add_argument("--videos", nargs="+", required=True, help="test videos")
     parser.add_argument("--threads", type=int, default=8, help="at most; never more than the CPUs at hand")
     script.run(main, parser.parse_args())

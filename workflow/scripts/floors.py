@@ -48,7 +48,8 @@ def main(arguments: argparse.Namespace) -> None:
     floors = {"centre": centre_map(size), "uniform": uniform_map(size)}
     if "mean_map" in arguments.names:
         floors["mean_map"] = mean_map(
-            ((file.points, file.sigma(params.gaze.sigma_deg, params.gaze.px_per_deg)) for file in training), size
+            ((file.points, file.sigma(params.gaze.sigma_deg, params.gaze.px_per_deg)) for file in training),
+            size,
         )
     for name in arguments.names:
         for video, reference in references.items():

@@ -17,7 +17,9 @@ from dynsal.prepare import working_frames
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    cv2.setNumThreads(1)  # one process per core beats threads, and fields are the same for any number of threads
+    cv2.setNumThreads(
+        1
+    )  # one process per core beats threads, and fields are the same for any number of threads
     params = script.read_params(arguments)
     dataset = open_dataset(params.dataset, arguments.raw)
     with Clip(arguments.frames) as clip:
@@ -27,7 +29,9 @@ def main(arguments: argparse.Namespace) -> None:
     )
     pairs = fields(frames, estimator(arguments.estimator), arguments.direction, arguments.video)
     with create(arguments.out, params.prepare.size, with_flow=True) as writer:
-        for frame, field in tqdm(pairs, total=len(kept), desc=f"flow {arguments.video}", disable=None, leave=False):
+        for frame, field in tqdm(
+            pairs, total=len(kept), desc=f"flow {arguments.video}", disable=None, leave=False
+        ):
             writer.append(frame.index, frame.time, flow=field)
         describe(
             writer,
@@ -43,7 +47,9 @@ def main(arguments: argparse.Namespace) -> None:
                 f"holds {len(kept)} frames but the video gave {len(written)} fields for other frames",
                 "Delete it and run the same command again",
             )
-    script.log.info("%s: %d fields by %s, %s", arguments.video, len(kept), arguments.estimator, arguments.direction)
+    script.log.info(
+        "%s: %d fields by %s, %s", arguments.video, len(kept), arguments.estimator, arguments.direction
+    )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,12 @@ def main(arguments: argparse.Namespace) -> None:
     dropped = ", ".join(f"{count} {reason}" for reason, count in gaze.dropped.items() if count) or "none"
     frames = gaze.table["frame"].nunique()
     script.log.info(
-        "%s: %d points on %d of %d frames; rows dropped: %s", arguments.video, len(gaze.table), frames, decoded, dropped
+        "%s: %d points on %d of %d frames; rows dropped: %s",
+        arguments.video,
+        len(gaze.table),
+        frames,
+        decoded,
+        dropped,
     )
 
 

@@ -46,7 +46,10 @@ def main(arguments: argparse.Namespace) -> None:
     for rank, video in chosen.items():
         frame = middle(scores[last, video])
         gaze = read_gaze(results / "gaze" / f"{video}.parquet")
-        with Clip(results / "frames" / f"{video}.h5") as frames, Clip(results / "flow" / f"{video}.h5") as flow:
+        with (
+            Clip(results / "frames" / f"{video}.h5") as frames,
+            Clip(results / "flow" / f"{video}.h5") as flow,
+        ):
             position = int(np.searchsorted(frames.frames, frame))
             image, field = frames.bgr(position), flow.flow(position).astype(np.float32)
         sigma = gaze.sigma(params.gaze.sigma_deg, params.gaze.px_per_deg)
@@ -70,5 +73,7 @@ if __name__ == "__main__":
     parser.add_argument("--videos", nargs="+", required=True, help="test videos")
     parser.add_argument("--models", nargs="+", required=True, help="columns, in order")
     parser.add_argument("--seed", type=int, default=0, help="whose weights are shown")
-    parser.add_argument("--out", type=Path, nargs="+", required=True, help="pictures; the suffix gives the format")
+    parser.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="pictures; the suffix gives the format"
+    )
     script.run(main, parser.parse_args())

@@ -10,12 +10,16 @@ from dynsal import figures, script
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    figures.save(figures.scores(pd.read_csv(arguments.table), pd.read_csv(arguments.per_video)), arguments.out)
+    figures.save(
+        figures.scores(pd.read_csv(arguments.table), pd.read_csv(arguments.per_video)), arguments.out
+    )
 
 
 if __name__ == "__main__":
     parser = script.parser(__doc__)
     parser.add_argument("--table", type=Path, required=True, help="table1.csv")
     parser.add_argument("--per-video", type=Path, required=True, help="table1_per_video.csv")
-    parser.add_argument("--out", type=Path, nargs="+", required=True, help="pictures; the suffix gives the format")
+    parser.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="pictures; the suffix gives the format"
+    )
     script.run(main, parser.parse_args())

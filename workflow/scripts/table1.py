@@ -19,7 +19,9 @@ def main(arguments: argparse.Namespace) -> None:
     plan = Plan(config)
     order = [*plan.floors, *plan.models]
     scores = tables.load_scores(
-        arguments.results, {**dict.fromkeys(plan.floors, [0]), **dict.fromkeys(plan.models, plan.seeds)}, plan.test
+        arguments.results,
+        {**dict.fromkeys(plan.floors, [0]), **dict.fromkeys(plan.models, plan.seeds)},
+        plan.test,
     )
     table = tables.table1(scores, order, plan.ds, config.table, pd.read_csv(arguments.paper))
     out = arguments.out
@@ -38,9 +40,13 @@ def main(arguments: argparse.Namespace) -> None:
             f"{name} {spread[name]:.3f}" for name in plan.models
         )
     if plan.ds == "demo":
-        notes["demo"] = "synthetic videos and viewers: the numbers show that the pipeline works, nothing about people"
+        notes["demo"] = (
+            "synthetic videos and viewers: the numbers show that the pipeline works, nothing about people"
+        )
     if plan.ds != "diem":
-        notes["paper"] = "its figures are for DIEM and are not comparable with this data set; only the order may be"
+        notes["paper"] = (
+            "its figures are for DIEM and are not comparable with this data set; only the order may be"
+        )
     for name, frame in {
         "table1.csv": table,
         "table1_differences.csv": tables.differences(scores, order, config.table),

@@ -47,7 +47,10 @@ def main(arguments: argparse.Namespace) -> None:
     )
     mark = digest(
         {
-            "params": {name: getattr(params, name).model_dump(mode="json") for name in ("gaze", "flow", "net", "train")},
+            "params": {
+                name: getattr(params, name).model_dump(mode="json")
+                for name in ("gaze", "flow", "net", "train")
+            },
             "model": model.model_dump(mode="json"),
             "seed": arguments.seed,
             "data": {str(path): sampled_sha256(path) for source in files for path in source.files()},
@@ -58,7 +61,14 @@ def main(arguments: argparse.Namespace) -> None:
     # One loader process keeps a GPU fed; on a CPU it would only take a core from the net.
     workers = min(4, usable_cpus() - 1) if device.type == "cuda" else 0
     job = Job(
-        params.train, params.net, params.flow, arguments.seed, arguments.checkpoints, mark, device, max(0, workers)
+        params.train,
+        params.net,
+        params.flow,
+        arguments.seed,
+        arguments.checkpoints,
+        mark,
+        device,
+        max(0, workers),
     )
     start = time.time()
     outcome = train(net, training, job, checks)
@@ -89,7 +99,9 @@ def main(arguments: argparse.Namespace) -> None:
         "training_seconds": round(float(history["seconds"].sum()), 1),
         "waiting_for_data_seconds": round(float(history["wait_seconds"].sum()), 2),
         "peak_memory_mib": round(psutil.Process(os.getpid()).memory_info().rss / 2**20),
-        "peak_gpu_memory_mib": round(torch.cuda.max_memory_allocated() / 2**20) if device.type == "cuda" else None,
+        "peak_gpu_memory_mib": round(torch.cuda.max_memory_allocated() / 2**20)
+        if device.type == "cuda"
+        else None,
         "params": json.loads(arguments.params) if arguments.params else None,
     }
     write_json(arguments.provenance, record)
@@ -98,12 +110,18 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = script.parser(__doc__)
     parser.add_argument("--name", required=True, help="name of the model in the configuration")
-    parser.add_argument("--model", required=True, help='its entry as JSON, such as {"arch": "early", "augment": [1]}')
+    parser.add_argument(
+        "--model", required=True, help='its entry as JSON, such as {"arch": "early", "augment": [1]}'
+    )
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--results", type=Path, required=True, help="results/{ds}, with frames, flow and gaze")
+    parser.add_argument(
+        "--results", type=Path, required=True, help="results/{ds}, with frames, flow and gaze"
+    )
     parser.add_argument("--videos", nargs="+", required=True, help="training videos")
     parser.add_argument("--validation", nargs="*", default=[], help="validation videos")
-    parser.add_argument("--checkpoints", type=Path, required=True, help="folder for checkpoints, not an output")
+    parser.add_argument(
+        "--checkpoints", type=Path, required=True, help="folder for checkpoints, not an output"
+    )
     parser.add_argument("--threads", type=int, default=8, help="at most; never more than the CPUs at hand")
     parser.add_argument("--out", type=Path, required=True, help="model.safetensors")
     parser.add_argument("--history", type=Path, required=True, help="history.csv")
