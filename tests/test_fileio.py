@@ -30,9 +30,12 @@ def test_full_disk_is_named(tmp_path):
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full on this system")
     path = tmp_path / "a.txt"
-    with pytest.raises(DataError, match=r"a\.txt: no space left .* Free some space"), atomic(path):
-        with open("/dev/full", "w") as full:
-            full.write("x" * 100_000)
+    with (
+        pytest.raises(DataError, match=r"a\.txt: no space left .* Free some space"),
+        atomic(path),
+        open("/dev/full", "w") as full,
+    ):
+        full.write("x" * 100_000)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -83,7 +83,7 @@ def level_pair(first, second):
 def compared(count, direction, step=1):
     """Return {kept frame: (grid frame, other frame)}."""
     return {
-        frame.index: tuple(int(round(value)) for value in field[0, 0])
+        frame.index: tuple(round(float(value)) for value in field[0, 0])
         for frame, field in fields(sequence(count, step), level_pair, direction)
     }
 

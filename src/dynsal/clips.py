@@ -67,7 +67,7 @@ class ClipWriter:
         flow: NDArray[np.floating] | None = None,
     ) -> None:
         """Add one frame: H x W x 3 uint8 BGR and/or H x W x 2 flow in pixels, as the file was created for."""
-        jpeg = None
+        jpeg: Any = None
         for array in (bgr, flow):
             if array is not None and array.shape[1::-1] != self.size:
                 raise ValueError(f"frame {index} is {array.shape[1::-1]}, the clip {self.size}")
@@ -92,7 +92,7 @@ class ClipWriter:
         for name, column in (("frame", 0), ("time", 1), ("jpeg", 2), ("flow", 3)):
             if name not in self._handle:
                 continue
-            values = [row[column] for row in self._rows]
+            values: list[Any] = [row[column] for row in self._rows]
             dataset = self._handle[name]
             dataset.resize(stop, axis=0)
             if name == "jpeg":

@@ -254,6 +254,11 @@ class Config(_Section):
             )
         if len(set(self.seeds)) != len(self.seeds):
             problems.append(f"seeds: {self.seeds} repeats a seed")
+        problems += [
+            f"models.{name}: the name is taken by a floor or ceiling row"
+            for name in RESERVED
+            if name in self.models
+        ]
         for name, model in self.models.items():
             if len(set(model.augment)) != len(model.augment) or not model.augment:
                 problems.append(
@@ -264,8 +269,6 @@ class Config(_Section):
                     problems.append(
                         f"models.{name}.augment: size {list(self.prepare.size)} / {factor} is no multiple of 4"
                     )
-            if name in RESERVED:
-                problems.append(f"models.{name}: the name is taken by a floor or ceiling row")
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -194,7 +194,7 @@ def mean_map(
     for points, sigma in videos:
         frames = [density(fixations, size, sigma) for fixations in points.values()]
         total += np.mean(frames, axis=0)
-    return total / total.sum()
+    return np.asarray(total / total.sum())
 
 
 def _skipped(frame: int, reason: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ without DeepMatching, hence weaker on large displacements; tables and files name
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -30,14 +30,15 @@ def estimator(name: Literal["deepflow", "dis", "farneback"]) -> Estimator:
     Farneback (.5, 3, 15, 3, 5, 1.2), OpenCV's documented example.
     """
     if name == "deepflow":
-        deep = cv2.optflow.createOptFlow_DeepFlow()
-        return lambda first, second: deep.calc(first, second, None)
+        made: Any = cv2.optflow.createOptFlow_DeepFlow()
+        return lambda first, second: np.asarray(made.calc(first, second, None), np.float32)
     if name == "dis":
-        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        return lambda first, second: dis.calc(first, second, None)
+        made = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        return lambda first, second: np.asarray(made.calc(first, second, None), np.float32)
     if name == "farneback":
+        farneback: Any = cv2.calcOpticalFlowFarneback
         return lambda first, second: np.asarray(
-            cv2.calcOpticalFlowFarneback(first, second, None, 0.5, 3, 15, 3, 5, 1.2, 0), np.float32
+            farneback(first, second, None, 0.5, 3, 15, 3, 5, 1.2, 0), np.float32
         )
     raise ValueError(f"unknown flow estimator {name!r}: use deepflow, dis or farneback")
 
@@ -62,7 +63,7 @@ def fields(
     before: tuple[Frame, NDArray[np.uint8]] | None = None
     pending: Frame | None = None  # a kept frame that waits for its successor
     for frame in frames:
-        grey = cv2.cvtColor(frame.bgr, cv2.COLOR_BGR2GRAY)
+        grey = np.asarray(cv2.cvtColor(frame.bgr, cv2.COLOR_BGR2GRAY), np.uint8)
         if min(grey.shape) < _SMALLEST:
             raise DataError(
                 where,
@@ -81,7 +82,7 @@ def fields(
                 pending = None
             if frame.kept:
                 yield frame, estimate(grey, before[1])
-        previous, before = before, (frame, np.asarray(grey, np.uint8))
+        previous, before = before, (frame, grey)
     if before is None or (pending is not None and previous is None):
         raise DataError(where, "fewer than two frames, so it has no flow", "Remove it from the split list")
     if pending is not None and previous is not None:
@@ -105,4 +106,5 @@ def resize_field(flow: Field, size: tuple[int, int]) -> Field:
     height, width = flow.shape[:2]
     shrinking = size[0] <= width and size[1] <= height
     resized = cv2.resize(flow, size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
-    return np.asarray(resized, np.float32) * np.float32([size[0] / width, size[1] / height])
+    scale = np.array([size[0] / width, size[1] / height], np.float32)
+    return np.asarray(resized * scale, np.float32)

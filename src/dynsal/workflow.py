@@ -119,11 +119,14 @@ class Plan:
         """Return a model's score files, one per test video."""
         return [f"results/{self.ds}/scores/{model}/seed{seed}/{video}.parquet" for video in self.test]
 
+    def runs(self) -> dict[str, list[int]]:
+        """Return the seeds of every row of a table; floors and ceilings have one."""
+        return {**{name: [0] for name in self.floors}, **dict.fromkeys(self.models, self.seeds)}
+
     def all_scores(self) -> list[str]:
         """Return the score files of all models, seeds, floors and ceilings."""
-        files = [path for name in self.floors for path in self.scores(name, 0)]
-        return files + [
-            path for model in self.models for seed in self.seeds for path in self.scores(model, seed)
+        return [
+            path for name, seeds in self.runs().items() for seed in seeds for path in self.scores(name, seed)
         ]
 
     def trainings(self, name: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dynsal import script
@@ -17,8 +18,10 @@ from dynsal.inference import Predictor
 from dynsal.references import load_references, score_path
 from dynsal.training import load_model
 
+Input = tuple[int, NDArray[np.uint8] | None, NDArray[np.float32] | None]
 
-def read_inputs(results: Path, reference: Reference, inputs: tuple[str, ...]) -> Iterator[tuple]:
+
+def read_inputs(results: Path, reference: Reference, inputs: tuple[str, ...]) -> Iterator[Input]:
     """Yield (frame, image or None, flow or None) of the frames to score."""
     with (
         Clip(results / "frames" / f"{reference.video}.h5") as frames,

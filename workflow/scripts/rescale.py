@@ -1,7 +1,11 @@
 """Decode a video once, in order, and store its frames at the working size in one HDF5 file."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dynsal import script
 from dynsal.clips import create, describe
@@ -19,7 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
     stride = stride_for(info.fps, prepare.fps_target)
     decoded = 0
 
-    def counted():
+    def counted() -> Iterator[tuple[float, NDArray[np.uint8]]]:
         nonlocal decoded
         for time, frame in dataset.open_frames(arguments.video):
             decoded += 1

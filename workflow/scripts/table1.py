@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> None:
     order = [*plan.floors, *plan.models]
     scores = tables.load_scores(
         arguments.results,
-        {**dict.fromkeys(plan.floors, [0]), **dict.fromkeys(plan.models, plan.seeds)},
+        plan.runs(),
         plan.test,
     )
     table = tables.table1(scores, order, plan.ds, config.table, pd.read_csv(arguments.paper))
