@@ -14,11 +14,11 @@ rule augment:
         "logs/{ds}/augment/{video}.log",
     benchmark:
         "results/{ds}/benchmarks/augment/{video}.tsv"
+    conda:
+        "../../envs/data.yaml"
     params:
         factors=smk_plan.all_factors(),
         quality=smk_plan.config.prepare.jpeg_quality,
-    conda:
-        "../../envs/data.yaml"
     shell:
         "python {input.script} --frames {input.frames:q} --flow {input.flow:q} --factors {params.factors}"
         " --jpeg-quality {params.quality} --out {output:q} --log {log:q}"

@@ -34,7 +34,11 @@ def smk_code(name, *modules):
     return smk.code(Path(smk_script(name)), *modules)
 
 
-smk_figures = [f"results/{DS}/figures/{name}.{kind}" for name in ("overview", "curves", "scores") for kind in ("png", "pdf")]
+smk_figures = [
+    f"results/{DS}/figures/{name}.{kind}"
+    for name in ("overview", "curves", "scores")
+    for kind in ("png", "pdf")
+]
 
 
 def smk_sha256(wildcards):
@@ -43,3 +47,11 @@ def smk_sha256(wildcards):
 
 smk_registry_pattern = "|".join(re.escape(row.file) for row in smk_plan.registry()) or "none"
 smk_init = [] if smk_plan.config.net.init == "he" else smk_plan.config.net.init
+
+
+def smk_results(wildcards):
+    return f"results/{DS}"
+
+
+def smk_raw(wildcards):
+    return f"results/{DS}/raw"

@@ -11,16 +11,16 @@ rule demo:
         video="results/{ds}/raw/{video}/video/{video}.mp4",
         truth="results/{ds}/raw/{video}/truth.h5",
         manifest="results/{ds}/raw/{video}/manifest.json",
-    wildcard_constraints:
-        ds="demo",
     log:
         "logs/{ds}/demo/{video}.log",
     benchmark:
         "results/{ds}/benchmarks/demo/{video}.tsv"
-    params:
-        root="results/{ds}/raw",
+    wildcard_constraints:
+        ds="demo",
     conda:
         "../../envs/data.yaml"
+    params:
+        root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video} --root {params.root:q} --log {log:q}"
 
@@ -32,17 +32,17 @@ rule fetch_diem:
     output:
         video="results/{ds}/raw/{video}/video/{video}.mp4",
         manifest="results/{ds}/raw/{video}/manifest.json",
-    wildcard_constraints:
-        ds="diem",
     log:
         "logs/{ds}/download/{video}.log",
     benchmark:
         "results/{ds}/benchmarks/download/{video}.tsv"
-    params:
-        mirrors=smk_plan.params("mirrors"),
-        root="results/{ds}/raw",
+    wildcard_constraints:
+        ds="diem",
     conda:
         "../../envs/data.yaml"
+    params:
+        mirrors=smk_plan.params("mirrors"),
+        root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video} --root {params.root:q} --params {params.mirrors:q} --log {log:q}"
 
@@ -53,17 +53,17 @@ rule download:
         script=smk_script("download"),
     output:
         ensure("results/{ds}/raw/{file}", sha256=smk_sha256),
-    wildcard_constraints:
-        ds="hevc33",
-        file=smk_registry_pattern,
     log:
         "logs/{ds}/download/{file}.log",
     benchmark:
         "results/{ds}/benchmarks/download/{file}.tsv"
-    params:
-        mirrors=smk_plan.params("mirrors"),
+    wildcard_constraints:
+        ds="hevc33",
+        file=smk_registry_pattern,
     conda:
         "../../envs/data.yaml"
+    params:
+        mirrors=smk_plan.params("mirrors"),
     shell:
         "python {input.script} --dataset {wildcards.ds} --file {wildcards.file:q} --params {params.mirrors:q}"
         " --out {output:q} --log {log:q}"

@@ -17,14 +17,14 @@ rule floors:
         f"logs/{DS}/evaluate/floors.log",
     benchmark:
         f"results/{DS}/benchmarks/floors/all.tsv"
+    conda:
+        "../../envs/data.yaml"
     params:
         cfg=smk_plan.params("gaze", "evaluate"),
         names=smk_plan.floors,
         videos=smk_plan.test,
         training=smk_plan.train,
-        results=f"results/{DS}",
-    conda:
-        "../../envs/data.yaml"
+        results=smk_results,
     shell:
         "python {input.script} --names {params.names} --results {params.results:q} --videos {params.videos:q}"
         " --training {params.training:q} --params {params.cfg:q} --log {log:q}"
@@ -41,21 +41,21 @@ rule evaluate:
         gaze=smk_plan.paths("gaze", smk_plan.test),
     output:
         expand("results/{{ds}}/scores/{{model}}/seed{{seed}}/{video}.parquet", video=smk_plan.test),
-    wildcard_constraints:
-        model="|".join(smk_plan.models),
     log:
         "logs/{ds}/evaluate/{model}.seed{seed}.log",
     benchmark:
         "results/{ds}/benchmarks/evaluate/{model}.seed{seed}.tsv"
-    params:
-        cfg=smk_plan.params("gaze", "evaluate"),
-        videos=smk_plan.test,
-        results="results/{ds}",
+    wildcard_constraints:
+        model="|".join(smk_plan.models),
+    conda:
+        "../../envs/train.yaml"
     threads: 8
     resources:
         gpu=1,
-    conda:
-        "../../envs/train.yaml"
+    params:
+        cfg=smk_plan.params("gaze", "evaluate"),
+        videos=smk_plan.test,
+        results=smk_results,
     shell:
         "python {input.script} --name {wildcards.model} --seed {wildcards.seed} --model {input.model:q}"
         " --results {params.results:q} --videos {params.videos:q} --params {params.cfg:q} --threads {threads}"

@@ -15,14 +15,14 @@ rule overview:
         expand("results/{{ds}}/figures/overview.{kind}", kind=["png", "pdf"]),
     log:
         "logs/{ds}/figures/overview.log",
+    conda:
+        "../../envs/train.yaml"
     params:
         cfg=smk_plan.params("gaze"),
         videos=smk_plan.test,
         models=smk_plan.models,
         seed=smk_plan.seeds[0],
-        results="results/{ds}",
-    conda:
-        "../../envs/train.yaml"
+        results=smk_results,
     shell:
         "python {input.script} --results {params.results:q} --videos {params.videos:q} --models {params.models}"
         " --seed {params.seed} --params {params.cfg:q} --out {output:q} --log {log:q}"

@@ -14,14 +14,14 @@ rule flow:
         "logs/{ds}/flow/{video}.log",
     benchmark:
         "results/{ds}/benchmarks/flow/{video}.tsv"
+    conda:
+        "../../envs/data.yaml"
     params:
         # The bound belongs to the loader, so changing it computes no flow again.
         cfg=smk_plan.params("dataset", "prepare"),
         estimator=smk_plan.config.flow.estimator,
         direction=smk_plan.config.flow.direction,
-        root="results/{ds}/raw",
-    conda:
-        "../../envs/data.yaml"
+        root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video} --raw {params.root:q} --frames {input.frames:q}"
         " --estimator {params.estimator} --direction {params.direction} --params {params.cfg:q}"

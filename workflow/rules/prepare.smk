@@ -13,11 +13,11 @@ rule rescale:
         "logs/{ds}/rescale/{video}.log",
     benchmark:
         "results/{ds}/benchmarks/rescale/{video}.tsv"
-    params:
-        cfg=smk_plan.params("dataset", "prepare"),
-        root="results/{ds}/raw",
     conda:
         "../../envs/data.yaml"
+    params:
+        cfg=smk_plan.params("dataset", "prepare"),
+        root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video} --raw {params.root:q} --params {params.cfg:q}"
         " --out {output:q} --log {log:q}"
@@ -36,11 +36,11 @@ rule gaze:
         "logs/{ds}/gaze/{video}.log",
     benchmark:
         "results/{ds}/benchmarks/gaze/{video}.tsv"
-    params:
-        cfg=smk_plan.params("dataset", "prepare"),
-        root="results/{ds}/raw",
     conda:
         "../../envs/data.yaml"
+    params:
+        cfg=smk_plan.params("dataset", "prepare"),
+        root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video} --raw {params.root:q} --frames {input.frames:q}"
         " --params {params.cfg:q} --out {output:q} --log {log:q}"

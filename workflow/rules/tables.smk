@@ -1,6 +1,13 @@
 # Needs: score files. Makes: results/{ds}/table1.* and, for the configured data set, results/table1.*.
 
-TABLE1 = ["table1.csv", "table1.md", "table1_differences.csv", "table1_per_video.csv", "table1_provenance.json", "costs.csv"]
+TABLE1 = [
+    "table1.csv",
+    "table1.md",
+    "table1_differences.csv",
+    "table1_per_video.csv",
+    "table1_provenance.json",
+    "costs.csv",
+]
 
 
 rule table1_of:
@@ -14,11 +21,11 @@ rule table1_of:
         expand("results/{{ds}}/{name}", name=TABLE1),
     log:
         "logs/{ds}/tables/table1.log",
-    params:
-        cfg=smk_plan.params(*smk_plan.config.model_fields_set | set(type(smk_plan.config).model_fields)),
-        results="results/{ds}",
     conda:
         "../../envs/tables.yaml"
+    params:
+        cfg=smk_plan.params(*smk_plan.config.model_fields_set | set(type(smk_plan.config).model_fields)),
+        results=smk_results,
     shell:
         "python {input.script} --results {params.results:q} --paper {input.paper:q} --params {params.cfg:q}"
         " --out {params.results:q} --log {log:q}"
@@ -30,10 +37,10 @@ rule publish_table1:
         f"results/{DS}/{{name}}",
     output:
         "results/{name}",
-    wildcard_constraints:
-        name=r"table1\w*\.(csv|md|json)",
     log:
         "logs/tables/{name}.log",
+    wildcard_constraints:
+        name=r"table1\w*\.(csv|md|json)",
     localrule: True
     conda:
         "../../envs/tables.yaml"

@@ -19,18 +19,18 @@ rule train:
         "logs/{ds}/train/{model}.seed{seed}.log",
     benchmark:
         "results/{ds}/benchmarks/train/{model}.seed{seed}.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 8
+    resources:
+        gpu=1,
     params:
         cfg=smk_plan.params("prepare", "gaze", "flow", "net", "train"),
         model=lambda wildcards: smk_plan.config.models[wildcards.model].model_dump_json(),
         videos=smk_plan.train,
         validation=smk_plan.validation,
-        results="results/{ds}",
+        results=smk_results,
         checkpoints="results/{ds}/checkpoints/{model}/seed{seed}",
-    threads: 8
-    resources:
-        gpu=1,
-    conda:
-        "../../envs/train.yaml"
     shell:
         "python {input.script} --name {wildcards.model} --model {params.model:q} --seed {wildcards.seed}"
         " --results {params.results:q} --videos {params.videos:q} --validation {params.validation:q}"
