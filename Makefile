@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONFIG ?= config/config.yaml
 
-.PHONY: help env table1 test test-fast lint format report lock docs bench clean
+.PHONY: help env table1 figures record test test-fast lint format lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,12 @@ $(STAMP): requirements.lock pyproject.toml
 table1: env ## Table 1 on the embedded demo data set
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --rerun-incomplete --configfile $(CONFIG) -- results/table1.csv
 	@cat results/table1.md
+
+figures: env ## the pictures of the configured data set
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES) --rerun-incomplete --configfile $(CONFIG) -- figures
+
+record: figures ## copy the demo's results to docs/results/demo and the README
+	$(BIN)/python workflow/scripts/record.py --results results/demo --out docs/results/demo --readme README.md
 
 test: env ## all tests but those marked slurm, gpu or network
 	$(BIN)/python -m pytest -n auto -m "not slurm and not gpu and not network"

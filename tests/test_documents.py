@@ -1,0 +1,41 @@
+"""The documents say what the committed results say."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_readme_shows_the_recorded_demo_table():
+    """`make record` was run after the last change of the demo's results."""
+    table = (ROOT / "docs/results/demo/table1.md").read_text()
+    assert table in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["demo", "hevc33"])
+def test_recorded_results_belong_together(name):
+    """Table, per-video scores and provenance of a record are of one run."""
+    folder = ROOT / "docs/results" / name
+    table = pd.read_csv(folder / "table1.csv").set_index("model")
+    videos = pd.read_csv(folder / "table1_per_video.csv")
+    provenance = json.loads((folder / "table1_provenance.json").read_text())
+    assert set(videos["video"]) == set(provenance["videos"]["test"])
+    means = videos.groupby(["model", "video"])["sauc"].mean().groupby("model").mean()
+    pd.testing.assert_series_equal(
+        means.sort_index(), table["sauc"].sort_index(), check_names=False, atol=1e-5, rtol=0
+    )
+    assert provenance["config"]["dataset"]["name"] == name
+
+
+def test_links_of_the_documents_exist():
+    """No dead relative link in any Markdown file."""
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks/README.md"]:
+        for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name}: {target}"

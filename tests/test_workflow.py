@@ -1,0 +1,347 @@
+"""What the workflow plans, for every profile and change of the configuration; and which code a step depends on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import ROOT, SCRIPTS, copy_checkout, environment, once, shared_base, snakemake
+from snakemake import api
+from snakemake.settings.types import Quietness
+
+from dynsal import layout, workflow
+from dynsal.config import ConfigError, load, parse
+
+DEMO = {
+    "demo": 18, "rescale": 18, "flow": 18, "gaze": 18, "augment": 12, "floors": 1, "train": 5, "evaluate": 5,
+    "table1_of": 1, "publish_table1": 1, "overview": 1, "curves": 1, "scores_figure": 1, "all": 1,
+}  # fmt: skip
+
+
+@pytest.fixture
+def here(tmp_path) -> Path:
+    """Return a folder to plan in, so that the checkout's results are neither seen nor touched."""
+    for name in ("config", "resources"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def planned(folder: Path, profile: str | None = None, targets=(), **overrides) -> list:
+    """Return the jobs of a dry run of the checkout's Snakefile."""
+    with api.SnakemakeApi(api.OutputSettings(quiet={Quietness.ALL})) as smk:
+        flow = smk.workflow(
+            snakefile=ROOT / "Snakefile",
+            workdir=folder,
+            resource_settings=api.ResourceSettings(cores=2),
+            config_settings=api.ConfigSettings(
+                configfiles=[folder / "config" / f"{profile}.yaml"] if profile else [], config=overrides
+            ),
+        )
+        flow.dag(api.DAGSettings(targets=set(targets))).execute_workflow(executor="dryrun")
+        return list(flow._workflow.dag.jobs)  # private; nowhere else
+
+
+def count(jobs) -> Counter:
+    return Counter(job.rule.name for job in jobs)
+
+
+def outputs(jobs, rule: str) -> set[str]:
+    return {str(path) for job in jobs if job.rule.name == rule for path in job.output}
+
+
+def models(names) -> dict:
+    return {name: {"arch": "early", "augment": augment} for name, augment in names.items()}
+
+
+# ---- the plan -------------------------------------------------------------------------------------------------------
+
+
+def test_demo(here):
+    """Every step appears, as often as there are videos or models."""
+    assert count(planned(here)) == DEMO
+    assert not (here / "results").exists()
+
+
+def test_one_more_model(here):
+    """One train and one evaluate per seed, nothing else."""
+    before, seeds = DEMO, [0, 3]
+    more = {"train": 7, "evaluate": 7}
+    jobs = planned(here, seeds=seeds, models={**models({"x": [1, 2, 4], "y": [1]})})
+    # --config adds to the profile's models; the demo's profile names none, so these two stand alone
+    assert count(jobs) == {**before, "train": 4, "evaluate": 4}
+    third = planned(here, seeds=seeds, models={**models({"x": [1, 2, 4], "y": [1], "z": [1]})})
+    assert count(third) == {**before, "train": 6, "evaluate": 6}
+    del more
+    added = {str(path) for job in third for path in job.output} - {str(path) for job in jobs for path in job.output}
+    assert {path.split("/seed")[0] for path in added} == {"results/demo/models/z", "results/demo/scores/z"}
+
+
+def test_one_more_seed(here):
+    """Five trainings and five evaluations more."""
+    assert count(planned(here, seeds=[0, 1])) == {**DEMO, "train": 10, "evaluate": 10}
+
+
+def test_augment_only_if_asked_for(here):
+    """No low-resolution copies unless a model trains on them; then of the training videos and asked-for factors."""
+    jobs = planned(here, models=models({"x": [1]}))
+    assert count(jobs) == {**{k: v for k, v in DEMO.items() if k != "augment"}, "train": 1, "evaluate": 1}
+    jobs = planned(here, models=models({"x": [1, 4]}))
+    train = [video for video, role in layout.split("demo").items() if role == "train"]
+    assert outputs(jobs, "augment") == {f"results/demo/augmented/x4/{video}.h5" for video in train}
+
+
+def test_flow_only_where_needed(here):
+    """Scoring one more time needs the test videos' flow only; `only` restricts every step."""
+    train, test = "demo_still_02_480x360", ["demo_pan_06_640x360", "demo_crowd_05_480x360"]
+    jobs = planned(here, dataset={"only": [train, *test]})
+    assert outputs(jobs, "flow") == {f"results/demo/flow/{video}.h5" for video in [train, *test]}
+    assert count(jobs)["augment"] == 1
+    jobs = planned(here, targets=[f"results/demo/flow/{train}.h5"])
+    assert count(jobs) == {"demo": 1, "rescale": 1, "flow": 1}
+    jobs = planned(here, targets=[f"results/demo/scores/centre/seed0/{test[0]}.parquet"])
+    assert not {"flow", "train"} & set(count(jobs))
+
+
+def test_validation_videos_train_nothing(here):
+    """They leave the training list and come back as inputs of every training."""
+    video = "demo_pan_04_560x420"
+    jobs = planned(here, dataset={"validation": [video]})
+    assert count(jobs) == {**DEMO, "augment": 11}
+    job = next(job for job in jobs if job.rule.name == "train")
+    assert video not in job.params.videos
+    assert job.params.validation == [video] or job.params.validation == video
+    assert {f"results/demo/{step}" for step in ("frames", "flow", "gaze")} <= {
+        str(path).rsplit("/", 1)[0] for path in job.input.validation
+    }
+
+
+@pytest.mark.parametrize("target", ["data", "flows", "models", "table1", "figures"])
+def test_named_targets(here, target):
+    jobs = count(planned(here, targets=[target]))
+    last = {"data": "gaze", "flows": "flow", "models": "train", "table1": "publish_table1", "figures": "scores_figure"}
+    assert jobs[last[target]]
+    assert jobs["evaluate"] == (5 if target in ("table1", "figures") else 0)
+
+
+def test_diem(here):
+    """All 84 videos; 64 train and 20 test, every one of the published list."""
+    jobs = planned(here, "diem")
+    expected = {**DEMO, **dict.fromkeys(("rescale", "flow", "gaze", "fetch_diem"), 84), "augment": 64}
+    del expected["demo"]
+    assert count(jobs) == expected
+    assert outputs(jobs, "fetch_diem") >= {f"results/diem/raw/{v}/video/{v}.mp4" for v in layout.diem_frames()}
+    assert len(outputs(jobs, "evaluate")) == 5 * 20
+
+
+def test_diem_from_the_command_line(here):
+    """The whole command, not only the plan; a generous limit, the true figure is in benchmarks."""
+    for name in ("Snakefile", "src", "workflow", "envs"):
+        (here / name).symlink_to(ROOT / name)
+    done = snakemake(here, "-n", "--quiet", "rules", "--configfile", "config/diem.yaml", timeout=20)
+    assert done.rc == 0, done.text
+    assert "fetch_diem           84" in done.text
+
+
+def test_hevc33(here):
+    """Each file once, the one with a space too, and the data base of gaze."""
+    jobs = planned(here, "hevc33")
+    files = outputs(jobs, "download")
+    assert len(files) == 34
+    assert {"results/hevc33/raw/videos/Basketball Drive.avi", "results/hevc33/raw/video_database.mat"} <= files
+    counts = count(jobs)
+    seeds = len(load(ROOT / "config" / "hevc33.yaml").seeds)
+    assert {counts[name] for name in ("rescale", "flow", "gaze")} == {33}
+    assert counts["train"] == counts["evaluate"] == 5 * seeds
+
+
+def test_frames_are_never_jobs(here):
+    """The unit of work is a video, or a model and a seed."""
+    assert max(len(job.output) for job in planned(here, "diem")) < 5 * 84
+
+
+def test_every_rule_declares_its_code(here):
+    """Script and modules are inputs, so that an edit reruns what it can change; every job has a log."""
+    for job in planned(here):
+        if job.rule.name in ("all", "publish_table1"):
+            continue
+        name = Path(str(job.input.script)).stem
+        assert Path(str(job.input.script)) == SCRIPTS / f"{name}.py"
+        declared = {Path(here, path).resolve() for path in job.input if str(path).endswith(".py")}
+        assert declared >= {Path(path).resolve() for path in workflow.code(SCRIPTS / f"{name}.py")}
+        assert len(job.log) == 1
+
+
+# ---- wrong configurations -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "messages"),
+    [
+        ({"train": {"base_lrr": 0.1, "momentum": 2}}, ["train.base_lrr: Extra inputs", "train.momentum: Input should be less"]),
+        ({"train": {"base_lr": "1e-3"}}, ["train.base_lr: Input should be a valid number (found '1e-3')"]),
+        ({"modles": {}, "seeds": []}, ["modles: Extra inputs", "seeds: List should have at least 1"]),
+        (
+            {"dataset": {"only": ["nosuch"], "validation": ["demo_still_06_640x480"]}},
+            ["dataset.only: nosuch is not in", "demo_still_06_640x480 is a test video", "no training video is left"],
+        ),
+        ({"dataset": {"split": "nosuch"}}, ["nosuch.csv: there is no such list", "Known here: borji20, demo, hevc33"]),
+        ({"prepare": {"size": [130, 96]}}, ["multiples of 4; use [128, 96]"]),
+    ],
+)
+def test_wrong_configuration(here, change, messages):
+    """One message with all errors, and no traceback; nothing is planned."""
+    config = yaml.safe_load((here / "config" / "config.yaml").read_text())
+    for section, values in change.items():
+        config[section] = {**config.get(section, {}), **values} if isinstance(values, dict) else values
+    (here / "mine.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(here, "-n", "--snakefile", ROOT / "Snakefile", "--configfile", "mine.yaml")
+    assert done.rc == 1
+    assert done.text.count("WorkflowError") == 1
+    for message in messages:
+        assert message in done.text
+    assert "Traceback" not in done.text
+    assert "rule " not in done.text.replace("smk_rule ", "")
+
+
+# ---- code -----------------------------------------------------------------------------------------------------------
+
+_LOADED = """
+import json, runpy, sys
+runpy.run_path(sys.argv[1], run_name="imported")
+for name in sys.argv[2:]:
+    __import__(name)
+print(json.dumps(sorted(name for name in sys.modules if name.split(".")[0] == "dynsal")))
+"""
+BY_NAME = {name: ("datasets.demo",) for name in ("rescale", "gaze", "flow")}
+"""What scripts load by name, so that no import statement shows it."""
+
+
+def modules(paths) -> set[str]:
+    """Return module names of paths in src/."""
+    names = (Path(path).resolve().relative_to(ROOT / "src").with_suffix("").parts for path in paths)
+    return {".".join(parts[:-1] if parts[-1] == "__init__" else parts) for parts in names}
+
+
+@pytest.fixture(scope="session")
+def loaded(tmp_path_factory) -> dict[str, set[str]]:
+    """Return script -> the dynsal modules that Python itself loads for it."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        for script in sorted(SCRIPTS.glob("*.py")):
+            words = [sys.executable, "-c", _LOADED, str(script), *(f"dynsal.{m}" for m in BY_NAME.get(script.stem, ()))]
+            done = subprocess.run(words, env=environment(PYTHONPATH=str(ROOT / "src")), capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            (folder / f"{script.stem}.json").write_text(done.stdout)
+
+    folder = once(shared_base(tmp_path_factory), "loaded", make)
+    return {path.stem: set(json.loads(path.read_text())) for path in folder.glob("*.json")}
+
+
+def test_code_holds_what_python_loads(loaded):
+    """Compared with what is in sys.modules once a script is imported."""
+    neutral = {"dynsal", *(f"dynsal.{name}" for name in workflow._NEUTRAL)}
+    assert set(loaded) == {path.stem for path in SCRIPTS.glob("*.py")}
+    for name, seen in loaded.items():
+        declared = modules(workflow.code(SCRIPTS / f"{name}.py", *BY_NAME.get(name, ())))
+        assert not (seen - neutral) - declared, name
+        assert not declared & neutral, name
+
+
+@pytest.mark.parametrize(
+    ("script", "has", "lacks"),
+    [
+        ("train", ["nets", "nets.salnet", "nets.two_stream", "nets.weights", "training", "samples", "gaze", "clips", "losses"],
+         ["figures", "tables", "statistics", "metrics", "evaluation", "inference", "datasets"]),
+        ("rescale", ["video", "prepare", "clips", "datasets.demo", "datasets.diem"], ["nets", "training", "flow", "figures", "metrics"]),
+        ("flow", ["flow", "clips", "prepare", "video"], ["nets", "training", "figures", "metrics"]),
+        ("gaze", ["gaze", "clips", "datasets.diem"], ["nets", "training", "flow", "figures", "metrics"]),
+        ("evaluate", ["nets.salnet", "nets.two_stream", "inference", "evaluation", "metrics", "pools"], ["figures", "tables", "statistics"]),
+        ("table1", ["tables", "statistics", "metrics"], ["nets", "training", "figures", "gaze"]),
+        ("curves", ["figures"], ["training"]),
+    ],
+)  # fmt: skip
+def test_code_of_a_script(script, has, lacks):
+    found = modules(workflow.code(SCRIPTS / f"{script}.py", *BY_NAME.get(script, ())))
+    assert {f"dynsal.{name}" for name in has} <= found
+    assert not [name for name in found if any(name == f"dynsal.{n}" or name.startswith(f"dynsal.{n}.") for n in lacks)]
+
+
+def test_code_paths(tmp_path, monkeypatch):
+    """Sorted, and relative to the working directory, so that a checkout can be moved."""
+    monkeypatch.chdir(ROOT)
+    found = workflow.code(Path("workflow/scripts/gaze.py"), "datasets.demo")
+    assert found == sorted(found)
+    assert all(path.startswith("src/dynsal/") for path in found)
+    assert "src/dynsal/datasets/demo.py" in found
+    assert "src/dynsal/datasets/demo.py" not in workflow.code(Path("workflow/scripts/gaze.py"))
+
+
+# ---- Plan -----------------------------------------------------------------------------------------------------------
+
+
+def test_plan():
+    plan = workflow.Plan(parse({"seeds": [4, 2], "dataset": {"validation": ["demo_pan_04_560x420"]}}))
+    roles = layout.split("demo")
+    assert plan.ds == "demo"
+    assert set(plan.videos) == set(roles)
+    assert plan.validation == ["demo_pan_04_560x420"]
+    assert set(plan.test) == {video for video, role in roles.items() if role == "test"}
+    assert not set(plan.train) & {*plan.test, *plan.validation}
+    assert plan.seeds == [4, 2]
+    assert plan.models == ["spatial", "temporal", "late", "early", "early_aug"]
+    assert plan.floors == ["centre", "uniform", "mean_map", "human", "oracle"]
+    assert plan.all_factors() == [2, 4]
+    assert plan.path("gaze", "v") == "results/demo/gaze/v.parquet"
+    assert plan.path("flow", "v") == "results/demo/flow/v.h5"
+    assert plan.raw_gaze("v") == ["results/demo/raw/v/manifest.json"]
+    assert len(plan.training_clips("early")) == 2 * len(plan.train)
+    assert len(plan.training_clips("early_aug")) == 4 * len(plan.train)
+    assert plan.trainings("history.csv")[:2] == [f"results/demo/models/spatial/seed{s}/history.csv" for s in (4, 2)]
+    assert len(plan.all_scores()) == len(plan.test) * (5 + 5 * 2)
+    assert len(set(plan.all_scores())) == len(plan.all_scores())
+
+
+def test_plan_without_oracle():
+    """Only the demo knows the true density; hevc33 has one file of gaze for all videos."""
+    plan = workflow.Plan(parse({"dataset": {"name": "hevc33", "split": "hevc33"}}))
+    assert "oracle" not in plan.floors
+    assert plan.truth("Kimono") == []
+    assert plan.raw_video("BasketballDrive") == [
+        "results/hevc33/raw/videos/Basketball Drive.avi", "results/hevc33/raw/video_database.mat",
+    ]  # fmt: skip
+    assert {row.file for row in plan.registry()} >= {layout.hevc33_file(video) for video in plan.videos}
+
+
+def test_plan_model_on_copies_only():
+    plan = workflow.Plan(parse({"models": models({"x": [2]})}))
+    assert {path.split("/")[2:4][1] for path in plan.training_clips("x")} == {"x2"}
+
+
+def test_plan_lists_all_problems():
+    with pytest.raises(ConfigError) as caught:
+        workflow.Plan(parse({"dataset": {"only": ["a", "b"], "validation": ["demo_still_06_640x480"]}}))
+    assert len(str(caught.value).splitlines()) == 5
+
+
+# ---- style ----------------------------------------------------------------------------------------------------------
+
+
+def test_lint(tmp_path):
+    """Snakemake's own linter has nothing to say; nor does snakefmt."""
+    checkout = copy_checkout(tmp_path / "checkout")
+    done = snakemake(checkout, "--lint")
+    assert done.rc == 0, done.text
+
+
+def test_format():
+    done = subprocess.run(
+        [sys.executable, "-m", "snakefmt", "--check", "Snakefile", "workflow"], cwd=ROOT, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

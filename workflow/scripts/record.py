@@ -1,0 +1,49 @@
+"""Copy a finished experiment's tables, provenance and pictures to docs/results/{ds}, and refresh the README.
+
+The README shows the demo's table and picture between two marker lines; a test compares them with docs/results/demo.
+"""
+
+import argparse
+import re
+import shutil
+from pathlib import Path
+
+from dynsal import script
+from dynsal.errors import DataError
+from dynsal.fileio import write_text
+
+FILES = (
+    "table1.csv",
+    "table1.md",
+    "table1_differences.csv",
+    "table1_per_video.csv",
+    "table1_provenance.json",
+    "costs.csv",
+    "figures/overview.png",
+    "figures/curves.png",
+    "figures/scores.png",
+)
+BLOCK = re.compile(r"(<!-- demo table -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Do the work."""
+    for name in FILES:
+        source, target = arguments.results / name, arguments.out / name
+        if not source.is_file():
+            raise DataError(source, "no such result", "Run `snakemake all` with the same configuration first")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    if arguments.readme:
+        table = (arguments.results / "table1.md").read_text(encoding="utf-8")
+        text = arguments.readme.read_text(encoding="utf-8")
+        write_text(arguments.readme, BLOCK.sub(lambda found: f"{found[1]}\n{table}\n{found[2]}", text))
+    script.log.info("recorded %s in %s", arguments.results, arguments.out)
+
+
+if __name__ == "__main__":
+    parser = script.parser(__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="results/{ds}")
+    parser.add_argument("--out", type=Path, required=True, help="docs/results/{ds}")
+    parser.add_argument("--readme", type=Path, help="also refresh the table in this file")
+    script.run(main, parser.parse_args())
