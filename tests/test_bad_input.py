@@ -52,7 +52,12 @@ def prepare(folder: Path) -> None:
         flow = folder / "flow" / f"{video}.h5"
         call("flow", **common, frames=frames, estimator="farneback", direction="forward", out=flow)
     config = parse(TINY)
-    facts_of_net = {"arch": "early", "net": config.net.model_dump(), "flow": config.flow.model_dump(), "size": [32, 32]}
+    facts_of_net = {
+        "arch": "early",
+        "net": config.net.model_dump(),
+        "flow": config.flow.model_dump(),
+        "size": [32, 32],
+    }
     save_model(folder / "model.safetensors", build("early", config.net), facts_of_net)
 
 
@@ -98,14 +103,23 @@ class Stage:
         assert done.rc == 0, done.stderr
         assert " ERROR " not in done.log
         assert self.out.is_file()
-        assert not [path for path in self.out.parent.glob(".*")]
+        assert not list(self.out.parent.glob(".*"))
         return done.log
 
 
 def data_stage(results: Path, name: str, video: str = PAN, **changes: dict) -> Stage:
     """Return rescale, gaze or flow of one video, writing to a folder of its own."""
     out = results / "again" / f"{video}.{'parquet' if name == 'gaze' else 'h5'}"
-    words = ["--video", video, "--raw", results / "raw", "--params", params("dataset", "prepare", **changes), "--out", out]
+    words = [
+        "--video",
+        video,
+        "--raw",
+        results / "raw",
+        "--params",
+        params("dataset", "prepare", **changes),
+        "--out",
+        out,
+    ]
     if name != "rescale":
         words += ["--frames", results / "frames" / f"{video}.h5"]
     if name == "flow":
@@ -115,8 +129,20 @@ def data_stage(results: Path, name: str, video: str = PAN, **changes: dict) -> S
 
 def evaluate_stage(results: Path) -> Stage:
     out = results / "scores" / "early" / "seed0" / f"{PAN}.parquet"
-    words = ["--name", "early", "--seed", 0, "--model", results / "model.safetensors", "--results", results, "--videos"]
-    return Stage(results, "evaluate", out, *words, *VIDEOS, "--params", params("gaze", "evaluate"), "--threads", 1)
+    words = [
+        "--name",
+        "early",
+        "--seed",
+        0,
+        "--model",
+        results / "model.safetensors",
+        "--results",
+        results,
+        "--videos",
+    ]
+    return Stage(
+        results, "evaluate", out, *words, *VIDEOS, "--params", params("gaze", "evaluate"), "--threads", 1
+    )
 
 
 def floors_stage(results: Path, *names: str) -> Stage:
@@ -128,7 +154,18 @@ def floors_stage(results: Path, *names: str) -> Stage:
 def train_stage(results: Path, **changes: dict) -> Stage:
     folder = results / "models" / "early" / "seed0"
     out = folder / "model.safetensors"
-    words = ["--name", "early", "--model", '{"arch": "early"}', "--seed", 0, "--results", results, "--videos", *VIDEOS]
+    words = [
+        "--name",
+        "early",
+        "--model",
+        '{"arch": "early"}',
+        "--seed",
+        0,
+        "--results",
+        results,
+        "--videos",
+        *VIDEOS,
+    ]
     words += ["--params", params("prepare", "gaze", "flow", "net", "train", **changes), "--threads", 1]
     words += ["--checkpoints", results / "checkpoints", "--out", out]
     words += ["--history", folder / "history.csv", "--provenance", folder / "provenance.json"]
@@ -171,7 +208,8 @@ def test_truncated_video(results, name):
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(b"", "0 bytes"), (b"<html>not found</html>" * 99, "is no video"), (None, "no such video")]
+    ("content", "problem"),
+    [(b"", "0 bytes"), (b"<html>not found</html>" * 99, "is no video"), (None, "no such video")],
 )
 def test_no_video(results, content, problem):
     whole = mp4(results).read_bytes()
@@ -196,7 +234,9 @@ def test_clip_of_another_cut(results):
     video = "demo_pan_97_80x64"
     generate(video, results / "raw", 0, n_frames=FRAMES + 3, n_viewers=2)
     shutil.copy(results / "raw" / video / "video" / f"{video}.mp4", mp4(results))
-    data_stage(results, "flow").refuses(results / "frames" / f"{PAN}.h5", f"holds {FRAMES} frames", "Delete it")
+    data_stage(results, "flow").refuses(
+        results / "frames" / f"{PAN}.h5", f"holds {FRAMES} frames", "Delete it"
+    )
 
 
 # ---- gaze -----------------------------------------------------------------------------------------------------------
@@ -212,12 +252,15 @@ def test_no_event_folder(results):
 
 
 @pytest.mark.parametrize(
-    ("column", "text", "problem"), [(1, "x12", "is 'x12', no number"), (4, "7", "no event"), (0, "99", "frame 99")]
+    ("column", "text", "problem"),
+    [(1, "x12", "is 'x12', no number"), (4, "7", "no event"), (0, "99", "frame 99")],
 )
 def test_bad_row(results, column, text, problem):
     """Named with file and line."""
     target = events(results)[1]
-    before = edit(target, lambda rows: [[*r[:column], text, *r[column + 1 :]] if r[0] == "5" else r for r in rows])
+    before = edit(
+        target, lambda rows: [[*r[:column], text, *r[column + 1 :]] if r[0] == "5" else r for r in rows]
+    )
     stage = data_stage(results, "gaze")
     stage.refuses(f"{target}:5", problem, "Fetch it again")
     target.write_bytes(before)
@@ -235,9 +278,13 @@ def test_recording_cut_short(results):
 
 def test_no_valid_fixation(results):
     """Everybody blinks all the time."""
-    before = {path: edit(path, lambda rows: [[*r[:4], "0", *r[5:8], "0"] for r in rows]) for path in events(results)}
+    before = {
+        path: edit(path, lambda rows: [[*r[:4], "0", *r[5:8], "0"] for r in rows]) for path in events(results)
+    }
     stage = data_stage(results, "gaze")
-    stage.refuses(results / "raw" / PAN / "event_data", "no valid fixation", "no_fixation", "Leave the video out")
+    stage.refuses(
+        results / "raw" / PAN / "event_data", "no valid fixation", "no_fixation", "Leave the video out"
+    )
     for path, content in before.items():
         path.write_bytes(content)
     stage.works()
@@ -309,7 +356,9 @@ def test_diem_without_a_mirror(tmp_path):
     """The message says where DIEM comes from and how to lay it out."""
     out = tmp_path / "raw" / "diem_video_640x480" / "manifest.json"
     words = ["--video", out.parent.name, "--root", tmp_path / "raw", "--params", '{"mirrors": []}']
-    Stage(tmp_path / "raw", "fetch_diem", out, *words).refuses(out.parent, "by hand", "thediemproject", "DYNSAL_MIRROR")
+    Stage(tmp_path / "raw", "fetch_diem", out, *words).refuses(
+        out.parent, "by hand", "thediemproject", "DYNSAL_MIRROR"
+    )
 
 
 # ---- what earlier stages left ---------------------------------------------------------------------------------------
@@ -333,7 +382,9 @@ def damage_last_field(path: Path) -> bytes:
     whole = path.read_bytes()
     with h5py.File(path) as handle:
         # every chunk: training draws frames at random
-        chunks = [handle["flow"].id.get_chunk_info(index) for index in range(handle["flow"].id.get_num_chunks())]
+        chunks = [
+            handle["flow"].id.get_chunk_info(index) for index in range(handle["flow"].id.get_num_chunks())
+        ]
     data = bytearray(whole)
     for chunk in chunks:
         middle = chunk.byte_offset + chunk.size // 2
@@ -423,7 +474,16 @@ def test_corrupt_score_file(results):
     whole = path.read_bytes()
     paper = Path(__file__).resolve().parents[1] / "resources" / "paper" / "table1.csv"
     out = results / "tables" / "table1.csv"
-    words = ["--results", results, "--paper", paper, "--params", config.model_dump_json(), "--out", out.parent]
+    words = [
+        "--results",
+        results,
+        "--paper",
+        paper,
+        "--params",
+        config.model_dump_json(),
+        "--out",
+        out.parent,
+    ]
     stage = Stage(results, "table1", out, *words)
     cut(path, 0.5)
     stage.refuses(path, "not a score file", "Delete it")
@@ -478,7 +538,9 @@ def full_disk(tmp_path):
     disk.mkdir()
     mounted = None
     if shutil.which("mount") and os.geteuid() == 0:
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], capture_output=True)
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], capture_output=True
+        )
     if mounted is None or mounted.returncode:
         pytest.skip("no small file system: mounting one needs root")
     try:
@@ -495,7 +557,9 @@ def full_disk(tmp_path):
 def test_disk_full(results, full_disk, name):
     """One line says so, nothing that looks finished stays, and with room the same command works."""
     folder, ballast = full_disk
-    link = {"checkpoint": "checkpoints", "model": "models/early/seed0", "evaluate": "scores"}.get(name, "again")
+    link = {"checkpoint": "checkpoints", "model": "models/early/seed0", "evaluate": "scores"}.get(
+        name, "again"
+    )
     (results / link).parent.mkdir(parents=True, exist_ok=True)
     (results / link).symlink_to(folder)
     if name == "demo":
@@ -512,8 +576,8 @@ def test_disk_full(results, full_disk, name):
     assert str(results / link) in errors[0] or str(folder) in errors[0]
     assert "no space left" in errors[0]
     assert "Free some space" in errors[0]
-    assert not [path for path in folder.rglob("*") if path.suffix in (".mp4", ".json", ".h5", ".parquet", ".pt", ".part")]
-    assert not [path for path in folder.rglob("*.safetensors")]
+    finished = {".mp4", ".json", ".h5", ".parquet", ".pt", ".safetensors", ".part"}
+    assert not [path for path in folder.rglob("*") if path.suffix in finished]
     if name in ("rescale", "gaze", "checkpoint"):
         ballast.unlink()
         stage.works()
@@ -529,7 +593,11 @@ def test_killed_in_the_middle_of_flow(results):
     call("rescale", params=given, config=None, video=video, raw=results / "raw", out=frames)
     stage = data_stage(results, "flow", video, **size)
     with subprocess.Popen(
-        command("flow", *stage.words), cwd=results, env=environment(), stderr=subprocess.DEVNULL, start_new_session=True
+        command("flow", *stage.words),
+        cwd=results,
+        env=environment(),
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     ) as process:
         deadline = time.monotonic() + 60
         # The writer flushes every 32 frames: at that size the first fields are in the file.
