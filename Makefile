@@ -53,7 +53,7 @@ format: env ## rewrite the code in the house style
 	$(BIN)/snakefmt Snakefile workflow
 
 docs: env ## regenerate the schema and the key reference from the typed configuration
-	$(BIN)/python -m dynsal.config
+	$(BIN)/python -m dynsal.config_docs
 
 lock: env ## resolve the dependencies again (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

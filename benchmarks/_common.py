@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
-from dynsal import provenance
-
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
 MIB = 2**20
@@ -40,6 +38,8 @@ def parser(description: str | None, repeats: int | None = None) -> argparse.Argu
 
 def machine_line() -> str:
     """Return processor, usable cores, memory and versions in one line."""
+    from dynsal import provenance
+
     machine, versions = provenance.hardware(), provenance.versions()
     packages = ", ".join(f"{name} {version}" for name, version in versions.items() if name != "dynsal")
     return (
@@ -50,7 +50,10 @@ def machine_line() -> str:
 
 def begin(title: str) -> None:
     """Print the machine's line, what is measured, and the head of the table."""
-    print(machine_line())
+    # Asked of another process, which keeps this one small: see `measured`.
+    print(
+        subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True).stdout.strip()
+    )
     print(title)
     print(f"{'':44}{'figure':>14}{'limit':>14}{'ratio':>8}  target", flush=True)
 
@@ -80,7 +83,7 @@ def interleaved(
             work()
     times: dict[str, list[float]] = {name: [] for name in works}
     for repeat in range(repeats):
-        for name in list(works) if repeat % 2 == 0 else list(reversed(works)):
+        for name in list(works) if repeat % 2 == 0 else list(reversed(list(works))):
             start = time.perf_counter()
             works[name]()
             times[name].append(time.perf_counter() - start)
@@ -136,8 +139,8 @@ class Usage(NamedTuple):
 def measured(command: Sequence[str | Path], cwd: Path) -> Usage:
     """Run a command to its end and return its wall time and peak memory.
 
-    Linux counts the memory of the process that starts another towards the other's peak, so callers stay small:
-    neither torch nor OpenCV is imported here.
+    Linux counts the memory of the process that starts another towards the other's peak, so callers must stay small:
+    nothing of dynsal, numpy or torch is imported at the top of this file.
 
     Raises
     ------
@@ -181,3 +184,7 @@ def fresh_checkout(folder: Path) -> Path:
         else:
             shutil.copy2(source, folder / name)
     return folder
+
+
+if __name__ == "__main__":
+    print(machine_line())

@@ -20,7 +20,15 @@ def dry_run(checkout: Path, profile: str) -> tuple[Usage, int]:
     """Plan everything with one configuration; return what it took and the number of jobs."""
     usage = measured(
         [
-            *(sys.executable, "-m", "snakemake", "--snakefile", checkout / "Snakefile", "--directory", checkout),
+            *(
+                sys.executable,
+                "-m",
+                "snakemake",
+                "--snakefile",
+                checkout / "Snakefile",
+                "--directory",
+                checkout,
+            ),
             *("--configfile", checkout / "config" / f"{profile}.yaml", "--dry-run", "--quiet", "rules"),
         ],
         checkout,

@@ -11,6 +11,7 @@ python benchmarks/bench_evaluate.py --results results/demo --config config/confi
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import statistics
 import tempfile
@@ -22,7 +23,6 @@ from typing import Any
 
 from _common import SCRIPTS, Timed, at_least, begin, parser, show
 
-from dynsal import evaluation
 from dynsal.config import Config, load
 from dynsal.device import limit_threads, pick_device, usable_cpus
 from dynsal.inference import Predictor
@@ -32,6 +32,9 @@ from dynsal.training import load_model
 from dynsal.workflow import Plan
 
 TARGET = 0.9
+
+evaluation: Any = importlib.import_module("dynsal.evaluation")
+"""The module, whose functions are exchanged for timed ones."""
 
 
 class Clock:

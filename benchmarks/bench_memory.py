@@ -37,7 +37,11 @@ def save_net(path: Path, config_file: Path, arch: str) -> None:
     from dynsal.training import save_model
 
     config = load(config_file)
-    meta = {"arch": arch, "net": config.net.model_dump(mode="json"), "flow": config.flow.model_dump(mode="json")}
+    meta = {
+        "arch": arch,
+        "net": config.net.model_dump(mode="json"),
+        "flow": config.flow.model_dump(mode="json"),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_model(path, build(arch, config.net), meta)
 
@@ -54,33 +58,22 @@ def apart(function: object, *arguments: object) -> None:
 def peaks(folder: Path, config: Path, model: Path, estimator: str) -> dict[str, float]:
     """Run the steps on the raw videos in the folder; return the peak in MiB of each on the first video."""
     found: dict[str, float] = {}
-    common = ["--config", config]
-    raw = ["--raw", folder / "raw"]
+
+    def run(script: str, *arguments: str | Path) -> float:
+        words = [sys.executable, SCRIPTS / f"{script}.py", "--config", config, *arguments]
+        return measured(words, folder).peak_mib
+
     for video in VIDEOS:
+        source = ("--video", video, "--raw", folder / "raw")
         frames, flow = folder / "frames" / f"{video}.h5", folder / "flow" / f"{video}.h5"
-        gaze = folder / "gaze" / f"{video}.parquet"
-        rescaled = measured(
-            [sys.executable, SCRIPTS / "rescale.py", "--video", video, *raw, *common, "--out", frames], folder
-        )
-        computed = measured(
-            [
-                *(sys.executable, SCRIPTS / "flow.py", "--video", video, *raw, *common, "--frames", frames),
-                *("--estimator", estimator, "--out", flow),
-            ],
-            folder,
-        )
-        read = [sys.executable, SCRIPTS / "gaze.py", "--video", video, *raw, *common, "--frames", frames]
-        measured([*read, "--out", gaze], folder)
-        found.setdefault("rescale", rescaled.peak_mib)
-        found.setdefault("flow", computed.peak_mib)
-    scored = measured(
-        [
-            *(sys.executable, SCRIPTS / "evaluate.py", "--name", "bench", "--seed", "0", "--model", model),
-            *("--results", folder, "--videos", *VIDEOS, *common),
-        ],
-        folder,
-    )
-    return {**found, "evaluate": scored.peak_mib}
+        rescaled = run("rescale", *source, "--out", frames)
+        computed = run("flow", *source, "--frames", frames, "--estimator", estimator, "--out", flow)
+        run("gaze", *source, "--frames", frames, "--out", folder / "gaze" / f"{video}.parquet")
+        found.setdefault("rescale", rescaled)
+        found.setdefault("flow", computed)
+    scores = ("--name", "bench", "--seed", "0", "--model", model)
+    found["evaluate"] = run("evaluate", *scores, "--results", folder, "--videos", *VIDEOS)
+    return found
 
 
 def main() -> None:

@@ -44,13 +44,28 @@ def table1(cores: str, config: Path, target: str, interval: float, keep: Path | 
     with tempfile.TemporaryDirectory() as temporary:
         checkout = fresh_checkout(Path(temporary))
         log = keep or checkout / "output.txt"
-        command = [sys.executable, "-m", "snakemake", "--cores", cores, "--configfile", str(config), "--", target]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--cores",
+            cores,
+            "--configfile",
+            str(config),
+            "--",
+            target,
+        ]
         # The scripts find dynsal by the Snakefile's own prefix, in the copy.
         settings = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
         with log.open("wb") as output:
             start = time.perf_counter()
             process = subprocess.Popen(
-                command, cwd=checkout, env=settings, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                cwd=checkout,
+                env=settings,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
             try:
                 resident, proportional = watch(process, interval)
@@ -89,11 +104,16 @@ def main() -> None:
     """Measure and print."""
     options_parser = parser(__doc__, repeats=1)
     options_parser.add_argument(
-        "--cores", nargs="+", default=["all"], help="values of snakemake's --cores; the first is the yardstick"
+        "--cores",
+        nargs="+",
+        default=["all"],
+        help="values of snakemake's --cores; the first is the yardstick",
     )
     options_parser.add_argument("--config", type=Path, default=ROOT / "config" / "config.yaml")
     options_parser.add_argument("--target", default="results/table1.csv")
-    options_parser.add_argument("--interval", type=float, default=0.25, help="seconds between samples of memory")
+    options_parser.add_argument(
+        "--interval", type=float, default=0.25, help="seconds between samples of memory"
+    )
     options_parser.add_argument("--log", type=Path, help="keep the last run's output here")
     options = options_parser.parse_args()
     config, keep = options.config.resolve(), options.log and options.log.resolve()
@@ -112,7 +132,9 @@ def main() -> None:
         if proportional:
             show("  peak memory, proportional", f"{proportional:.0f} MiB")
         if found is not first:
-            ratio = statistics.median(one.seconds / other.seconds for one, other in zip(first, found, strict=True))
+            ratio = statistics.median(
+                one.seconds / other.seconds for one, other in zip(first, found, strict=True)
+            )
             show(
                 f"  against --cores {options.cores[0]}",
                 f"{seconds:.1f} s",

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dynsal.config import Config, ConfigError, json_schema, load, parse, reference, stage_json
+from dynsal.config import Config, ConfigError, load, parse, stage_json
+from dynsal.config_docs import json_schema, reference
 
 ROOT = Path(__file__).resolve().parents[1]
 

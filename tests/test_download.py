@@ -17,9 +17,10 @@ import pytest
 
 from dynsal import download
 from dynsal.datasets.diem import Diem
-from dynsal.download import fetch, fetch_diem_video, mirror_folders, verify_manifest, write_manifest
+from dynsal.download import fetch, fetch_diem_video, mirror_folders
 from dynsal.errors import DataError
 from dynsal.layout import RegistryRow, registry_row
+from dynsal.manifests import verify_manifest, write_manifest
 
 DATA = bytes(range(256)) * 4000  # 1 MB
 WRONG = bytes(reversed(DATA))

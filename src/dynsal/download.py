@@ -6,7 +6,6 @@ Standard library and tqdm only. pooch, the usual choice, cannot resume and leave
 from __future__ import annotations
 
 import http.client
-import json
 import logging
 import os
 import re
@@ -16,12 +15,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
+from dynsal import manifests
 from dynsal.errors import DataError
-from dynsal.fileio import atomic, is_disk_full, sha256, write_json
+from dynsal.fileio import atomic, is_disk_full, sha256
 from dynsal.layout import RegistryRow
 
 log = logging.getLogger(__name__)
@@ -142,54 +141,16 @@ def fetch_diem_video(video: str, target_root: Path, mirrors: Iterable[str | Path
     )
 
 
-def write_manifest(folder: Path) -> Path:
-    """Write ``manifest.json`` (file -> bytes, sha256) of all other files below a video's folder; return its path."""
-    manifest = Path(folder) / "manifest.json"
-    write_json(manifest, {name: _facts(path) for name, path in _files(Path(folder)).items()})
-    return manifest
-
-
-def verify_manifest(root: Path, video: str, full: bool = False) -> None:
-    """Check that a video's files are those of its manifest: names and sizes, with ``full`` their SHA-256 too.
-
-    Raises
-    ------
-    DataError
-        Naming the first file that is missing, changed or not of the manifest.
-    """
-    folder = Path(root) / video
-    manifest = folder / "manifest.json"
-    remedy = f"Delete {folder} and run the same command again"
-    try:
-        listed: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-        expected = {name: (int(facts["bytes"]), str(facts["sha256"])) for name, facts in listed.items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DataError(manifest, f"cannot be read ({error})", remedy) from error
-    found = _files(folder)
-    for name, (size, digest) in expected.items():
-        if name not in found:
-            raise DataError(folder / name, "is in the manifest but missing", remedy)
-        if found[name].stat().st_size != size:
-            raise DataError(
-                folder / name, f"has {found[name].stat().st_size} bytes instead of {size}", remedy
-            )
-        if full and sha256(found[name]) != digest:
-            raise DataError(folder / name, f"has changed (its sha256 is not {digest})", remedy)
-    surplus = sorted(set(found) - set(expected))
-    if surplus:
-        raise DataError(folder / surplus[0], "is not in the manifest", remedy)
-
-
 def _copy_video(files: list[Path], source: Path, folder: Path) -> Path:
     manifest = folder / "manifest.json"
     manifest.unlink(missing_ok=True)
     names = {str(path.relative_to(source)): path for path in files}
-    for name, path in _files(folder).items():
+    for name, path in manifests.files(folder).items():
         if name not in names and name.startswith(("video/", "event_data/")):
             path.unlink()  # a recording that the mirror no longer has must not be read
     for name, path in names.items():
         target = folder / name
-        if target.is_file() and _facts(target) == _facts(path):
+        if target.is_file() and manifests.facts(target) == manifests.facts(path):
             continue
         _require_space(target, path.stat().st_size)
         with atomic(target) as part:
@@ -199,17 +160,7 @@ def _copy_video(files: list[Path], source: Path, folder: Path) -> Path:
                     path, "was not copied faithfully", "Check the disk, then run the same command again"
                 )
         _seal(target)
-    return write_manifest(folder)
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """Return the visible files of a video by their path below its folder, without the manifest."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
-    return {str(path.relative_to(folder)): path for path in found if path != folder / "manifest.json"}
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+    return manifests.write_manifest(folder)
 
 
 def _copy(source: Path, part: Path, row: RegistryRow, target: Path) -> None:

@@ -17,6 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
     with Clip(arguments.frames) as clip:
         decoded = int(clip.attrs["source_frames"])
         size = (int(clip.attrs["source_width"]), int(clip.attrs["source_height"]))
+    dataset.verify(arguments.video)
     gaze = dataset.fixations(arguments.video)
     if gaze.source_size != size:
         raise DataError(

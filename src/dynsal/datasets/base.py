@@ -49,6 +49,15 @@ class Dataset(abc.ABC):
         """Return video -> 'train' or 'test' of the configured split."""
         return layout.split(self.config.split)
 
+    def verify(self, video: str) -> None:  # noqa: B027  (most data sets verify every file by its checksum on arrival)
+        """Check a video's files against the record made when they came, where there is one.
+
+        Raises
+        ------
+        DataError
+            If a file is missing or has another size than it had.
+        """
+
     @abc.abstractmethod
     def video_file(self, video: str) -> Path:
         """Return the file with the video's pictures."""

@@ -22,7 +22,8 @@ from dynsal.datasets.demo_scene import FPS, NOISE_DEG, PX_PER_DEG, SHARE, Scene,
 from dynsal.datasets.demo_viewers import N_VIEWERS, record
 from dynsal.datasets.diem import Diem
 from dynsal.errors import DataError
-from dynsal.fileio import atomic, sha256, write_json, write_text
+from dynsal.fileio import atomic, write_text
+from dynsal.manifests import write_manifest
 from dynsal.video import encode
 
 __all__ = ["VALIDATION", "VIDEOS", "Demo", "generate"]
@@ -100,14 +101,7 @@ def generate(
     with atomic(truth) as part:
         _write_truth(part, scene, seed)
 
-    files = [movie, truth, *(events / item.filename for item in recordings)]
-    write_json(
-        manifest,
-        {
-            str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256(path)}
-            for path in files
-        },
-    )
+    write_manifest(folder)
 
 
 def _write_truth(path: Path, scene: Scene, seed: int) -> None:

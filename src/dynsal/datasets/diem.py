@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from dynsal.datasets.base import Dataset
 from dynsal.errors import DataError
 from dynsal.gaze import Gaze, Size, require_fixations, sort_table
+from dynsal.manifests import verify_manifest
 from dynsal.video import decode, probe
 
 SCREEN: Size = (1280, 960)
@@ -50,6 +51,10 @@ class Diem(Dataset):
 
     name: ClassVar[str] = "diem"
     px_per_deg: ClassVar[float] = 50.0
+
+    def verify(self, video: str) -> None:
+        """Check the video's folder against its manifest."""
+        verify_manifest(self.root, video)
 
     def video_file(self, video: str) -> Path:
         """Return the mp4."""
