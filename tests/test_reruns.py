@@ -29,7 +29,7 @@ CONFIG = {
     "prepare": {"size": [64, 48], "frame_step": 6},
     "flow": {"estimator": "farneback", "bound": 2.0},
     "net": {"width": 0.0625, "coding": "log_density"},
-    "train": {"loss": "kld", "optimizer": "adamw", "base_lr": 1.0e-3, "max_iters": 60, "batch_size": 2,
+    "train": {"loss": "kld", "optimizer": "adamw", "base_lr": 1.0e-3, "max_iters": 30, "batch_size": 2,
               "checkpoint_every": 5},
     "models": {"early": {"arch": "early"}},
     "evaluate": {"pool_frames": 5},
@@ -105,13 +105,14 @@ def test_nothing_runs_again(chain):
         for path in [chain / top, *(chain / top).rglob("*")]:
             if path.is_file() and "__pycache__" not in path.parts:
                 path.touch()
+    with edited(chain / "src" / "dynsal" / "flow.py"):
+        pass  # edited, and put back
     assert planned(chain) == set()
     backwards = {name: dict(reversed(values.items())) for name, values in reversed(CONFIG.items())}
+    backwards |= {"seeds": [0], "gaze": {"sigma_deg": 1.0}}  # defaults, spelt out
     text = "# A comment.\n" + yaml.safe_dump(backwards, sort_keys=False)
     assert text.index("resamples") < text.index("base_lr")
     (chain / "mine.yaml").write_text(text)
-    assert planned(chain) == set()
-    write(chain, {**CONFIG, "seeds": [0], "gaze": {"sigma_deg": 1.0}})  # the defaults, spelt out
     assert planned(chain) == set()
 
 
@@ -152,7 +153,6 @@ def test_an_edited_module(chain, module, runs, rests):
         found = planned(chain)
     assert runs <= found
     assert not rests & found
-    assert planned(chain) == set()
 
 
 def test_a_new_seed_keeps_the_old(chain):

@@ -13,7 +13,7 @@ from torch import nn
 from dynsal.config import FlowConfig, NetConfig
 from dynsal.errors import DataError
 from dynsal.nets import REGISTRY
-from dynsal.nets.coding import apply, decode
+from dynsal.nets.coding import apply, count_clipped, decode
 
 Frames = NDArray[np.uint8]
 Maps = NDArray[np.float32]
@@ -36,6 +36,8 @@ class Predictor:
     blank_maps
         How many maps were zero everywhere after decoding and were replaced by uniform ones (all 1), so that they can
         be normalised and score as a guess.
+    clipped_pixels, flow_pixels
+        How many pixels of flow were beyond the bound of the flow image, of how many.
     """
 
     def __init__(self, net: nn.Module, meta: dict[str, Any], device: torch.device | str = "cpu") -> None:
@@ -44,7 +46,7 @@ class Predictor:
         self.inputs = REGISTRY[meta["arch"]].inputs
         self.coding = NetConfig.model_validate({**meta["net"], "init": "he"}).coding
         self.bound = float(FlowConfig.model_validate(meta["flow"]).bound) if "flow" in self.inputs else 1.0
-        self.blank_maps = 0
+        self.blank_maps = self.clipped_pixels = self.flow_pixels = 0
 
     def __call__(self, frames: Frames | None, flow: NDArray[np.floating] | None) -> Maps:
         """Return N x H x W float32 maps, each non-negative with a positive sum.
@@ -71,6 +73,9 @@ class Predictor:
                 batch[name] = (
                     torch.from_numpy(np.ascontiguousarray(array)).to(self.device).permute(0, 3, 1, 2)
                 )
+        if "flow" in batch:
+            self.clipped_pixels += count_clipped(batch["flow"], self.bound)
+            self.flow_pixels += batch["flow"][:, 0].numel()
         with torch.inference_mode():
             maps = decode(apply(self.net, batch, self.bound, channels_last=True), self.coding)[:, 0]
             sums = maps.sum((1, 2), keepdim=True)

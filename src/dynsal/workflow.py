@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from dynsal import layout
-from dynsal.config import RESERVED, Config, ConfigError, stage_json
+from dynsal.config import RESERVED, Config, ConfigError, ModelConfig, stage_json
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -61,7 +61,7 @@ class Plan:
         if problems:
             raise ConfigError("\n".join(problems))
         self.videos = [*self.train, *self.validation, *self.test]
-        self.models = list(config.models)
+        self.models = sorted(config.models, key=lambda name: (*_paper_order(config.models[name]), name))
         self.seeds = config.seeds
         self.floors = [name for name in RESERVED if name != "oracle" or self.ds == "demo"]
 
@@ -136,6 +136,11 @@ class Plan:
             for model in self.models
             for seed in self.seeds
         ]
+
+
+def _paper_order(model: ModelConfig) -> tuple[int, int]:
+    """Sort rows as Table 1 does, whatever the order of the keys: spatial, temporal, late, early, augmented last."""
+    return ["spatial", "temporal", "late", "early"].index(model.arch), len(model.augment)
 
 
 @functools.cache

@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
         skipped += int((table["skipped"] != "").sum())
     rate = frames / (time.perf_counter() - start)
     script.log.info(
-        "%s, seed %d: %d frames of %d videos at %.1f frames/s; %d skipped, %d blank maps",
+        "%s, seed %d: %d frames of %d videos at %.1f frames/s; %d skipped, %d blank maps, %.1f %% of flow clipped",
         arguments.name,
         arguments.seed,
         frames,
@@ -64,6 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
         rate,
         skipped,
         predictor.blank_maps,
+        100 * predictor.clipped_pixels / max(1, predictor.flow_pixels),
     )
 
 

@@ -17,7 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
     config = parse(json.loads(arguments.params), "--params")
     plan = Plan(config)
-    order = [*plan.floors, *plan.models]
+    order = [*plan.models, *plan.floors]
     scores = tables.load_scores(
         arguments.results,
         plan.runs(),
