@@ -65,6 +65,7 @@ def test_killed_writer_leaves_no_finished_file(tmp_path):
     with atomic(path) as part:  # the next run is not disturbed by what was left
         part.write_text("whole")
     assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]  # nor does anything of it stay
 
 
 def test_json_is_stable(tmp_path):

@@ -183,7 +183,7 @@ def test_every_rule_declares_its_code(here):
         if job.rule.name in ("all", "publish_table1"):
             continue
         name = Path(str(job.input.script)).stem
-        assert Path(str(job.input.script)) == SCRIPTS / f"{name}.py"
+        assert Path(here, str(job.input.script)).resolve() == SCRIPTS.resolve() / f"{name}.py"
         declared = {Path(here, path).resolve() for path in job.input if str(path).endswith(".py")}
         assert declared >= {Path(path).resolve() for path in workflow.code(SCRIPTS / f"{name}.py")}
         assert len(job.log) == 1

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from dynsal.errors import DataError
-from dynsal.fileio import atomic
+from dynsal.fileio import atomic, is_disk_full, no_space
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +70,9 @@ class Checkpoints:
     def save(self, state: State) -> None:
         """Write a state under its step, then delete those no longer needed."""
         step = int(state["step"])
-        with atomic(self._path(step)) as part:
-            torch.save({**state, "fingerprint": self._fingerprint}, part)
+        # Through a stream of Python's: given a path, torch hides that the disk is full.
+        with atomic(self._path(step)) as part, part.open("wb") as stream:
+            torch.save({**state, "fingerprint": self._fingerprint}, stream)
         _sync_folder(self.folder)
         needed = {step, state["best_step"]}
         # Those that the checkpoint before needs stay as well, in case this one turns out to be damaged.
@@ -104,11 +105,16 @@ class Checkpoints:
     def add_row(self, row: Row) -> None:
         """Append one row to history.csv."""
         new = not self._history.exists()
-        with self._history.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        try:
+            with self._history.open("a", newline="", encoding="utf-8") as stream:
+                writer = csv.DictWriter(stream, list(row))
+                if new:
+                    writer.writeheader()
+                writer.writerow(row)
+        except OSError as error:
+            if is_disk_full(error):
+                raise no_space(self._history) from error
+            raise
 
     def history(self, up_to: int) -> list[Row]:
         """Return the history's rows up to a step, having cut off (in the file too) any that came after it."""

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynsal.errors import DataError
-from dynsal.fileio import atomic
+from dynsal.fileio import atomic, require_space
 
 FLOW_STEP = 1 / 16
 """Rounding of stored flow in pixels: a third of the space of raw float16 for an error of 0.02 px."""
@@ -88,6 +88,8 @@ class ClipWriter:
         """Write the buffered frames."""
         if not self._rows:
             return
+        needed = sum(part.nbytes for row in self._rows for part in row[2:] if part is not None)
+        require_space(Path(self._handle.filename), needed)
         start, stop = self.count, self.count + len(self._rows)
         for name, column in (("frame", 0), ("time", 1), ("jpeg", 2), ("flow", 3)):
             if name not in self._handle:
@@ -113,12 +115,17 @@ def create(
 
     Set attributes through :func:`describe` before the block ends. A clip without any frame is an error.
     """
-    with atomic(path) as part, h5py.File(part, "w") as handle:
+    with atomic(path) as part, _new(part) as handle:
         writer = ClipWriter(handle, size, jpeg_quality, with_flow)
         yield writer
         writer.flush()
         if not writer.count:
             raise DataError(path, "no frame was written to it", "Check the source video with `ffprobe`")
+
+
+def _new(part: Path) -> h5py.File:
+    require_space(part)
+    return h5py.File(part, "w")
 
 
 def describe(writer: ClipWriter, **attributes: Any) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from dynsal.errors import DataError
 
@@ -20,7 +24,8 @@ def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it into place only if the block succeeds.
 
     The temporary name is unique per process, is flushed to disk before the rename, and is removed on any
-    error, so that readers see either the whole file or none.
+    error, so that readers see either the whole file or none. What a killed process of this machine left behind for
+    the same path is removed first.
 
     Raises
     ------
@@ -29,31 +34,55 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    host = socket.gethostname()
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(host)}-*.part"):
+        if not psutil.pid_exists(int(left.name.split("-")[-1].removesuffix(".part"))):
+            left.unlink(missing_ok=True)
+    part = path.with_name(f".{path.name}.{host}-{os.getpid()}.part")
     try:
         yield part
         with part.open("rb+") as stream:
             os.fsync(stream.fileno())
         os.replace(part, path)
-    except OSError as error:
+    except Exception as error:  # torch and safetensors raise their own kinds
         if is_disk_full(error):
-            free = shutil.disk_usage(path.parent).free / 2**20
-            raise DataError(
-                path,
-                f"no space left to write it ({free:.0f} MiB free)",
-                "Free some space or move results/ to a larger disk, then run the same command again",
-            ) from error
+            raise no_space(path) from error
         raise
     finally:
         part.unlink(missing_ok=True)
 
 
+def no_space(path: Path) -> DataError:
+    """Return the error that tells of a full disk."""
+    free = shutil.disk_usage(path.parent).free / 2**20
+    return DataError(
+        path,
+        f"no space left to write it ({free:.0f} MiB free)",
+        "Free some space or move results/ to a larger disk, then run the same command again",
+    )
+
+
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an OS error (h5py's included, which hide the number in the text) means 'no space left'."""
+    """Whether an error, or one it came from, means 'no space left'; h5py and safetensors hide the number in text."""
     full = (errno.ENOSPC, errno.EDQUOT)
-    if isinstance(error, OSError) and error.errno in full:
-        return True
-    return any(f"errno = {number}" in str(error) for number in full)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in full:
+            return True
+        if any(f"{words} {number}" in str(cause) for words in ("errno =", "os error") for number in full):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+MARGIN = 4 * 2**20
+"""Bytes that must stay free while an HDF5 file is written."""
+
+
+def require_space(path: Path, needed: int = 0) -> None:
+    """Raise "no space left" while that can still be told: HDF5 crashes the process once a disk is really full."""
+    if shutil.disk_usage(path.parent).free < needed + MARGIN:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from dynsal.config import Config, ConfigError, load
 from dynsal.errors import DataError
+from dynsal.fileio import is_disk_full
 
 log = logging.getLogger("dynsal")
 
@@ -52,7 +53,10 @@ class Params:
 def read_params(arguments: argparse.Namespace) -> Params:
     """Return the parameters from ``--params``, or from the file given as ``--config``."""
     if arguments.params:
-        return Params(json.loads(arguments.params))
+        try:
+            return Params(json.loads(arguments.params))
+        except (json.JSONDecodeError, TypeError) as error:
+            raise ConfigError(f"--params: not a JSON mapping of sections ({error})") from None
     if arguments.config:
         return Params(load(arguments.config).model_dump(mode="json"))
     raise ConfigError("give --params JSON or --config FILE, for example --config config/config.yaml")
@@ -73,11 +77,17 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
     log.info("%s", " ".join([Path(sys.argv[0]).name, *_shortened(sys.argv[1:])]))
     try:
         main(arguments)
-    except (DataError, ConfigError) as error:
+    except (DataError, ConfigError, ValidationError) as error:
         log.error("%s", error)
         sys.exit(1)
-    except Exception:
-        log.exception("unexpected error: please report it with this log")
+    except Exception as error:
+        if is_disk_full(error):
+            where = getattr(error, "filename", None) or Path.cwd()
+            log.error(
+                "%s: no space left to write it. Free some space, then run the same command again", where
+            )
+        else:
+            log.exception("unexpected error: please report it with this log")
         sys.exit(1)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import os
+import re
 from pathlib import Path
 
 from dynsal import layout
@@ -145,16 +146,19 @@ def _paper_order(model: ModelConfig) -> tuple[int, int]:
 
 @functools.cache
 def imports(module: Path) -> frozenset[Path]:
-    """Return the dynsal modules that a file imports directly, wherever in the file."""
+    """Return the dynsal modules that a file imports directly, or names in a string to load later; with their packages."""
     found = set()
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "dynsal":
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names if alias.name.startswith("dynsal.")]
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"dynsal(\.\w+)+", str(node.value)):
+            names = [str(node.value)]  # loaded by name, as the nets of a registry are
         else:
             continue
-        for name in names:
+        parts = [name.split(".") for name in names]
+        for name in {".".join(words[:end]) for words in parts for end in range(2, len(words) + 1)}:
             base = _PACKAGE.joinpath(*name.split(".")[1:])
             found |= {path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()}
     return frozenset(found)

@@ -1,4 +1,5 @@
 # Shared by all rules. Needs: the configuration. Makes: smk_plan (names and paths) and the smk_ input functions.
+import os
 import re
 import sys
 from pathlib import Path
@@ -23,7 +24,8 @@ except (ConfigError, DataError) as error:
     raise WorkflowError(str(error)) from None
 
 DS = smk_plan.ds
-SCRIPTS = f"{workflow.basedir}/workflow/scripts"
+# Relative, so that a checkout that was moved or copied with its results runs nothing again.
+SCRIPTS = os.path.relpath(f"{workflow.basedir}/workflow/scripts")
 
 
 def smk_script(name):

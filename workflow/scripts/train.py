@@ -55,6 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
             "seed": arguments.seed,
             "data": {str(path): sampled_sha256(path) for source in files for path in source.files()},
             "code": {path: sha256(Path(path)) for path in code(Path(__file__))},
+            "script": sha256(Path(__file__)),
         }
     )
     net = build(model.arch, params.net, arguments.seed)
