@@ -51,7 +51,7 @@ def step(video: Path, size: tuple[int, int], count: int, name: Any, folder: Path
     """Do the flow step's work on one video; return the seconds of its parts."""
     start = time.perf_counter()
     decoded = Timed(itertools.islice(decode(video), count))
-    frames = Timed(working_frames(decoded, size, 1, 1, neighbours=True))
+    frames = Timed(working_frames(decoded, size, 1, 1))
     pairs = Timed(fields(frames, estimator(name), "forward"))
     out = folder / f"{os.getpid()}.h5"
     with create(out, size, with_flow=True) as writer:

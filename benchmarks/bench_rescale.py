@@ -24,7 +24,7 @@ from av.codec.context import ThreadType
 from av.video.reformatter import VideoReformatter
 
 from dynsal.clips import create, describe
-from dynsal.prepare import working_frames
+from dynsal.prepare import wanted_frames, working_frames
 from dynsal.video import decode
 
 TARGET = 0.8
@@ -35,7 +35,7 @@ def step(
 ) -> dict[str, float]:
     """Do the rescale step's work on one video; return the seconds of its parts."""
     start = time.perf_counter()
-    decoded = Timed(itertools.islice(decode(video), count))
+    decoded = Timed(itertools.islice(decode(video, wanted_frames(every, 1)), count))
     frames = Timed(working_frames(decoded, size, every, 1))
     with create(out, size, quality) as writer:
         for frame in frames:

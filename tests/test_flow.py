@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dynsal.errors import DataError
 from dynsal.flow import estimator, fields, resize_field, shrink
-from dynsal.prepare import Frame, stride_for, working_frames
+from dynsal.prepare import Frame, stride_for, wanted_frames, working_frames
 
 NAMES = ("deepflow", "dis", "farneback")
 
@@ -71,8 +71,9 @@ def test_end_point_error_on_rubberwhale(mirror, name, published):
 def sequence(count, step=1):
     """Return grey-level-coded frames: frame i has level 10 * i."""
     levels = (np.full((32, 32, 3), 10 * i, np.uint8) for i in range(count))
-    decoded = ((i / 10, level) for i, level in enumerate(levels))
-    return working_frames(decoded, (32, 32), stride=1, step=step, neighbours=True)
+    wanted = wanted_frames(1, step, neighbours=True)
+    decoded = ((i / 10, level if wanted(i) else None) for i, level in enumerate(levels))
+    return working_frames(decoded, (32, 32), stride=1, step=step)
 
 
 def level_pair(first, second):
@@ -155,7 +156,8 @@ def test_stride(fps, target, stride):
 
 def test_thinning_then_stepping():
     """Stride 2 and step 3 keep every sixth source frame, and mark only these as kept."""
-    decoded = ((i / 10, np.zeros((8, 8, 3), np.uint8)) for i in range(14))
-    frames = list(working_frames(decoded, (8, 8), stride=2, step=3, neighbours=True))
+    wanted = wanted_frames(2, 3, neighbours=True)
+    decoded = ((i / 10, np.zeros((8, 8, 3), np.uint8) if wanted(i) else None) for i in range(14))
+    frames = list(working_frames(decoded, (8, 8), stride=2, step=3))
     assert [frame.index for frame in frames if frame.kept] == [0, 6, 12]
     assert [frame.index for frame in frames] == [0, 2, 4, 6, 8, 10, 12]

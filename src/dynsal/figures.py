@@ -56,11 +56,11 @@ def label(model: str) -> str:
 
 def save(figure: Figure, paths: Iterable[Path]) -> None:
     """Write a figure in the format of every path's suffix, atomically and without a time stamp."""
+    undated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     for path in paths:
         kind = Path(path).suffix[1:]
-        metadata = {"CreationDate": None} if kind == "pdf" else None
-        with atomic(path) as part:
-            figure.savefig(part, format=kind, metadata=metadata)
+        with mpl.rc_context(STYLE), atomic(path) as part:
+            figure.savefig(part, format=kind, metadata=undated.get(kind))
 
 
 def flow_colours(flow: NDArray[np.floating[Any]], bound: float) -> NDArray[np.float64]:

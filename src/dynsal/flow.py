@@ -61,7 +61,7 @@ def fields(
     """
     previous: tuple[Frame, NDArray[np.uint8]] | None = None
     before: tuple[Frame, NDArray[np.uint8]] | None = None
-    pending: Frame | None = None  # a kept frame that waits for its successor
+    field: Field | None = None  # of the last pair, if anything needed it
     for frame in frames:
         grey = np.asarray(cv2.cvtColor(frame.bgr, cv2.COLOR_BGR2GRAY), np.uint8)
         if min(grey.shape) < _SMALLEST:
@@ -70,23 +70,22 @@ def fields(
                 f"frames of {grey.shape[1]}x{grey.shape[0]} are too small for flow",
                 "Enlarge prepare.size",
             )
-        if direction == "forward":
-            if pending is not None and before is not None:
-                yield pending, estimate(before[1], grey)
-            pending = frame if frame.kept else None
-        elif before is None:
-            pending = frame if frame.kept else None
-        else:
-            if pending is not None:
-                yield pending, estimate(grey, before[1])
-                pending = None
-            if frame.kept:
-                yield frame, estimate(grey, before[1])
+        if before is not None:
+            other, other_grey = before
+            if direction == "forward":
+                users = [other] if other.kept else []
+                pair = (other_grey, grey)
+            else:
+                users = [one for one in (other if previous is None else None, frame) if one and one.kept]
+                pair = (grey, other_grey)
+            field = estimate(*pair) if users else None
+            for user in users:
+                yield user, np.asarray(field)
         previous, before = before, (frame, grey)
-    if before is None or (pending is not None and previous is None):
+    if before is None or previous is None:
         raise DataError(where, "fewer than two frames, so it has no flow", "Remove it from the split list")
-    if pending is not None and previous is not None:
-        yield pending, estimate(previous[1], before[1])
+    if direction == "forward" and before[0].kept:
+        yield before[0], estimate(previous[1], before[1]) if field is None else field
 
 
 def shrink(flow: NDArray[np.floating], factor: int) -> Field:

@@ -6,7 +6,7 @@ on average), so the flow step decodes the video again and comes through the same
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,20 +34,23 @@ def stride_for(fps: float, target: float | None) -> int:
     return 1 if target is None else max(1, round(fps / target))
 
 
-def working_frames(
-    decoded: Iterable[tuple[float, NDArray[np.uint8]]],
-    size: tuple[int, int],
-    stride: int,
-    step: int,
-    neighbours: bool = False,
-) -> Iterator[Frame]:
-    """Thin to every ``stride``-th frame, keep every ``step``-th of these, and rescale to (width, height).
+def wanted_frames(stride: int, step: int, neighbours: bool = False) -> Callable[[int], bool]:
+    """Return whether a source frame, by its index, is among the working frames.
 
-    The aspect ratio is not kept (paper, section 4.1). With ``neighbours``, the frames just before and after a kept
-    one come too, marked as not kept: they are what flow needs.
+    Every ``stride``-th frame stays, and of these every ``step``-th is kept. With ``neighbours`` the ones just before and
+    after a kept one come too: they are what flow needs.
     """
-    wanted = {0, 1, step - 1} if neighbours else {0}
+    places = {0, 1, step - 1} if neighbours else {0}
+    return lambda index: index % stride == 0 and index // stride % step in places
+
+
+def working_frames(
+    decoded: Iterable[tuple[float, NDArray[np.uint8] | None]], size: tuple[int, int], stride: int, step: int
+) -> Iterator[Frame]:
+    """Rescale the frames that were decoded (see :func:`wanted_frames`) to (width, height).
+
+    The aspect ratio is not kept (paper, section 4.1). Every ``step``-th of each ``stride``-th frame is marked as kept.
+    """
     for index, (time, bgr) in enumerate(decoded):
-        position, rest = divmod(index, stride)
-        if rest == 0 and position % step in wanted:
-            yield Frame(index, time, resize(bgr, size), position % step == 0)
+        if bgr is not None:
+            yield Frame(index, time, resize(bgr, size), index % (stride * step) == 0)

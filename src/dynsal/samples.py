@@ -149,5 +149,8 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
     def _clip(self, path: Path) -> Clip:
         key = (os.getpid(), path)
         if key not in self._open:
+            # HDF5 hands out the descriptor of a file it already has open, so what was inherited must go first.
+            for inherited in [other for other in self._open if other[0] != key[0]]:
+                self._open.pop(inherited).close()
             self._open[key] = Clip(path)
         return self._open[key]

@@ -139,5 +139,6 @@ def render(table: pd.DataFrame, notes: Mapping[str, str]) -> str:
 def _cell(row: pd.Series, name: str, wide: bool) -> str:
     if pd.isna(row[name]):
         return "-"
+    wide = wide and pd.notna(row[f"{name}_lo"])  # one video says nothing about the spread
     interval = f" [{row[f'{name}_lo']:.3f}, {row[f'{name}_hi']:.3f}]" if wide else ""
     return f"{row[name]:.3f}{interval}"

@@ -11,7 +11,7 @@ import contextlib
 import errno
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +31,9 @@ from dynsal.errors import DataError
 from dynsal.fileio import atomic
 
 log = logging.getLogger(__name__)
+
+Wanted = Callable[[int], bool]
+"""Whether the frame of an index is needed."""
 
 _AGAIN = "Delete it and fetch or export it again"
 _BOXES = {
@@ -74,8 +77,11 @@ def probe(path: Path) -> VideoInfo:
         )
 
 
-def decode(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+def decode(path: Path, wanted: Wanted | None = None) -> Iterator[tuple[float, NDArray[np.uint8] | None]]:
     """Yield (seconds, H x W x 3 uint8 BGR) of every frame, in decode order, on one core.
+
+    With ``wanted``, a function of the frame's index, the others come as None: turning a large frame into BGR takes
+    as long as decoding it.
 
     Seconds are index / average rate, so they rise evenly whatever the time stamps say.
 
@@ -100,12 +106,14 @@ def decode(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
                 if packet.is_corrupt:
                     raise DataError(path, f"is damaged or cut short at frame {frames}", _AGAIN)
                 for frame in packet.decode():
-                    picture = reformatter.reformat(frame, format="bgr24", threads=1)
-                    bgr = cast("NDArray[np.uint8]", picture.to_ndarray())
-                    if size is not None and bgr.shape != size:
+                    if size is not None and (frame.width, frame.height) != size:
                         raise DataError(path, f"changes its size at frame {frames}", "Export it at one size")
-                    size = bgr.shape
+                    size = (frame.width, frame.height)
                     corrupt += frame.is_corrupt
+                    bgr = None
+                    if wanted is None or wanted(frames):
+                        picture = reformatter.reformat(frame, format="bgr24", threads=1)
+                        bgr = cast("NDArray[np.uint8]", picture.to_ndarray())
                     yield float(frames * seconds), bgr
                     frames += 1
         except FFmpegError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 # A fresh clone works without an installation: jobs find the module in src/, also inside conda environments.
 sys.path.insert(0, f"{workflow.basedir}/src")
 shell.prefix(
-    f"set -euo pipefail; export PYTHONPATH='{workflow.basedir}/src'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
+    f"set -euo pipefail; export OPENBLAS_NUM_THREADS=1 PYTHONPATH='{workflow.basedir}/src'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 )
 
 from dynsal import layout

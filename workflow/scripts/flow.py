@@ -12,7 +12,7 @@ from dynsal.clips import Clip, create, describe
 from dynsal.datasets import open_dataset
 from dynsal.errors import DataError
 from dynsal.flow import estimator, fields
-from dynsal.prepare import working_frames
+from dynsal.prepare import wanted_frames, working_frames
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -24,9 +24,8 @@ def main(arguments: argparse.Namespace) -> None:
     dataset = open_dataset(params.dataset, arguments.raw)
     with Clip(arguments.frames) as clip:
         kept, stride, step = clip.frames, int(clip.attrs["stride"]), int(clip.attrs["step"])
-    frames = working_frames(
-        dataset.open_frames(arguments.video), params.prepare.size, stride, step, neighbours=True
-    )
+    decoded = dataset.open_frames(arguments.video, wanted_frames(stride, step, neighbours=True))
+    frames = working_frames(decoded, params.prepare.size, stride, step)
     pairs = fields(frames, estimator(arguments.estimator), arguments.direction, arguments.video)
     with create(arguments.out, params.prepare.size, with_flow=True) as writer:
         for frame, field in tqdm(

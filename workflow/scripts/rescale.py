@@ -1,21 +1,21 @@
 """Decode a video once, in order, and store its frames at the working size in one HDF5 file."""
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+import cv2
 
 from dynsal import script
 from dynsal.clips import create, describe
 from dynsal.datasets import open_dataset
-from dynsal.prepare import stride_for, working_frames
+from dynsal.datasets.base import Decoded
+from dynsal.prepare import stride_for, wanted_frames, working_frames
 from dynsal.video import probe
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
+    cv2.setNumThreads(1)
     params = script.read_params(arguments)
     dataset = open_dataset(params.dataset, arguments.raw)
     info = probe(dataset.video_file(arguments.video))
@@ -23,9 +23,9 @@ def main(arguments: argparse.Namespace) -> None:
     stride = stride_for(info.fps, prepare.fps_target)
     decoded = 0
 
-    def counted() -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    def counted() -> Decoded:
         nonlocal decoded
-        for time, frame in dataset.open_frames(arguments.video):
+        for time, frame in dataset.open_frames(arguments.video, wanted_frames(stride, prepare.frame_step)):
             decoded += 1
             yield time, frame
 

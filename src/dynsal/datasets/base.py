@@ -18,8 +18,12 @@ from dynsal import layout
 from dynsal.config import DatasetConfig
 from dynsal.errors import DataError
 from dynsal.gaze import Gaze
+from dynsal.video import Wanted
 
-__all__ = ["Dataset", "Gaze", "checked_frames"]
+__all__ = ["Dataset", "Decoded", "Gaze", "Wanted", "checked_frames"]
+
+Decoded = Iterator[tuple[float, NDArray[np.uint8] | None]]
+"""What :func:`dynsal.video.decode` yields."""
 
 
 class Dataset(abc.ABC):
@@ -63,8 +67,8 @@ class Dataset(abc.ABC):
         """Return the file with the video's pictures."""
 
     @abc.abstractmethod
-    def open_frames(self, video: str) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """Return (seconds, H x W x 3 BGR) of every frame, in order.
+    def open_frames(self, video: str, wanted: Wanted | None = None) -> Decoded:
+        """Return (seconds, H x W x 3 BGR) of every frame, in order; None for the picture of one that is not wanted.
 
         Raises
         ------
@@ -83,9 +87,7 @@ class Dataset(abc.ABC):
         """
 
 
-def checked_frames(
-    path: Path, decoded: Iterator[tuple[float, NDArray[np.uint8]]], listed: int, tolerance: int, source: str
-) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+def checked_frames(path: Path, decoded: Decoded, listed: int, tolerance: int, source: str) -> Decoded:
     """Yield the first ``listed`` frames, decoding to the end so that damage is noticed.
 
     Raises

@@ -13,7 +13,6 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -21,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dynsal.datasets.base import Dataset
+from dynsal.datasets.base import Dataset, Decoded, Wanted
 from dynsal.errors import DataError
 from dynsal.gaze import Gaze, Size, require_fixations, sort_table
 from dynsal.manifests import verify_manifest
@@ -60,7 +59,7 @@ class Diem(Dataset):
         """Return the mp4."""
         return self.root / video / "video" / f"{video}.mp4"
 
-    def open_frames(self, video: str) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    def open_frames(self, video: str, wanted: Wanted | None = None) -> Decoded:
         """Return the frames, after checking that the file has the size in the name."""
         path, info, named = self.video_file(video), probe(self.video_file(video)), native_size(video)
         if (info.width, info.height) != named:
@@ -69,7 +68,7 @@ class Diem(Dataset):
                 f"is {info.width}x{info.height}, but the name says {named[0]}x{named[1]}",
                 "Gaze refers to the native size: get the original, or scale this copy to it",
             )
-        return decode(path)
+        return decode(path, wanted)
 
     def fixations(self, video: str) -> Gaze:
         """Return one point per frame and recording whose events qualify (key ``eyes``), inside the frame."""

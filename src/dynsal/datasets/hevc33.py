@@ -8,7 +8,6 @@ initials in the data base are never read.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from dynsal.datasets.base import Dataset, checked_frames
+from dynsal.datasets.base import Dataset, Decoded, Wanted, checked_frames
 from dynsal.errors import DataError
 from dynsal.gaze import Gaze, Size, require_fixations, sort_table
 from dynsal.layout import hevc33_file
@@ -64,7 +63,7 @@ class Hevc33(Dataset):
         """Return the avi; that of BasketballDrive has a space in its name."""
         return self.root / hevc33_file(video)
 
-    def open_frames(self, video: str) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    def open_frames(self, video: str, wanted: Wanted | None = None) -> Decoded:
         """Return as many frames as the data base lists."""
         path, clip = self.video_file(video), self._clip(video)
         info = probe(path)
@@ -74,7 +73,7 @@ class Hevc33(Dataset):
                 f"is {info.width}x{info.height}, but the data base says {clip.size[0]}x{clip.size[1]}",
                 "Delete it and fetch it again",
             )
-        return checked_frames(path, decode(path), clip.frames, SURPLUS_FRAMES, "the data base")
+        return checked_frames(path, decode(path, wanted), clip.frames, SURPLUS_FRAMES, "the data base")
 
     def fixations(self, video: str) -> Gaze:
         """Return one point per frame that a fixation covers, by the authors' rule (`frame_range`).
