@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests run in one process per core; threads inside them (also of scripts they start) would only get in each other's way.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:
