@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,27 +123,37 @@ def overview(examples: Sequence[Example], bound: float) -> Figure:
     """Draw one row per example: frame, flow, gaze, and every model's map with its sAUC."""
     names = list(examples[0].maps)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(1.45 * (3 + len(names)), 1.42 * len(examples)), layout="constrained")
+        height, width = examples[0].bgr.shape[:2]
+        size = (1.45 * (3 + len(names)) + 0.9, (1.4 * height / width + 0.24) * len(examples) + 0.2)
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(len(examples), 3 + len(names), squeeze=False)
         for row, example in zip(axes, examples, strict=True):
             row[0].imshow(example.bgr[..., ::-1])
-            row[0].set_ylabel(example.title)
+            row[0].set_ylabel(_wrapped(example.title), rotation=0, ha="right", va="center")
             row[1].imshow(flow_colours(example.flow, bound))
             row[2].imshow(overlay(example.bgr, example.truth))
-            row[2].plot(example.points[:, 0], example.points[:, 1], ".", color="white", markersize=2)
+            x, y = example.points.T
+            row[2].plot(x, y, "o", ms=2.2, color="white", mec="black", mew=0.4)  # seen on dark and on bright
             for axis, name in zip(row[3:], names, strict=True):
                 axis.imshow(overlay(example.bgr, example.maps[name]))
-                axis.set_xlabel(f"sAUC {example.scores[name]:.2f}", labelpad=1)
+                score = example.scores[name]
+                axis.set_xlabel("sAUC –" if np.isnan(score) else f"sAUC {score:.2f}", labelpad=1)
             for axis in row:
                 axis.set_xticks([])
                 axis.set_yticks([])
-                axis.spines[:].set_visible(False)
+                axis.spines[:].set(visible=True, color="#BBBBBB", linewidth=0.5)
         for axis, title in zip(axes[0], ["Frame", "Optical flow", "Gaze", *map(label, names)], strict=True):
             axis.set_title(title)
         wheel = axes[0][1].inset_axes((0.76, 0.72, 0.22, 0.26))
         wheel.imshow(colour_wheel())
         wheel.set_axis_off()
         return figure
+
+
+def _wrapped(title: str, width: int = 16) -> str:
+    """Break after a colon and where lines get long, after underscores too: names of videos have no spaces."""
+    lines = title.replace(": ", ":\n").replace("_", "_ ").splitlines()
+    return "\n".join(textwrap.fill(line, width) for line in lines).replace("_ ", "_")
 
 
 def curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
@@ -155,7 +166,7 @@ def curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
             for name, history in histories.items():
                 if name.split("/")[0] != model:
                     continue
-                axis.plot(history["step"], history["loss"], color="#0072B2", lw=0.9, label="training")
+                axis.plot(history["step"], history["loss"], color="#0072B2", lw=0.7, alpha=0.6, label="training")
                 validated = history.dropna(subset=["val_loss"])
                 if len(validated):
                     axis.plot(
@@ -165,13 +176,14 @@ def curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
                         color="#D55E00",
                         lw=0.9,
                         ms=2,
+                        zorder=3,
                         label="validation",
                     )
             axis.set_title(label(model))
             axis.set_xlabel("iteration")
         axes[0].set_ylabel("loss")
-        handles, names = axes[0].get_legend_handles_labels()
-        unique = dict(zip(names, handles, strict=True))
+        shown = [axis.get_legend_handles_labels() for axis in axes]
+        unique = {name: line for lines, names in shown for line, name in zip(lines, names, strict=True)}
         axes[-1].legend(unique.values(), unique.keys(), frameon=False)
         return figure
 
@@ -188,9 +200,13 @@ def scores(table: pd.DataFrame, per_video: pd.DataFrame, names: Sequence[str] = 
             for _, row in table.iterrows():
                 colour = _KIND_COLOURS.get(row["kind"], "#000000")
                 height = positions[row["model"]]
+                if pd.isna(row[name]):
+                    edge = axis.get_yaxis_transform()
+                    axis.text(0.02, height, "no value", transform=edge, va="center", color=colour)
                 axis.plot([row[f"{name}_lo"], row[f"{name}_hi"]], [height, height], color=colour, lw=1.5)
                 axis.plot(row[name], height, "o", color=colour, ms=4)
             better = "higher" if METRICS[name].higher_is_better else "lower"
             axis.set_xlabel(f"{METRICS[name].label} ({better} is better)")
         axes[0].set_yticks(list(positions.values()), [label(model) for model in positions])
+        axes[0].set_ylim(-0.6, len(table) - 0.5)
         return figure

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from dynsal.config import Config, ConfigError, load
 from dynsal.errors import DataError
@@ -34,17 +34,19 @@ class Params:
     """The sections of the configuration that a stage was given, validated, as attributes."""
 
     def __init__(self, sections: dict[str, Any]) -> None:
+        if not isinstance(sections, dict):
+            raise ConfigError(f"--params: not a JSON mapping of sections but a {type(sections).__name__}")
         unknown = sorted(set(sections) - set(Config.model_fields))
         if unknown:
             raise ConfigError(f"--params: unknown section(s) {', '.join(unknown)}")
         self._names = sorted(sections)
         for name, value in sections.items():
-            annotation = Config.model_fields[name].annotation
-            validate = getattr(annotation, "model_validate_json", None)
+            section: TypeAdapter[Any] = TypeAdapter(Config.model_fields[name].annotation)
             try:
-                setattr(self, name, validate(json.dumps(value)) if validate else value)
+                # Strictly where the section is a model, as everywhere; a plain list or mapping by its type.
+                setattr(self, name, section.validate_json(json.dumps(value)))
             except ValidationError as error:
-                raise ConfigError(f"--params: section {name}: {error}") from None
+                raise ConfigError(f"--params: section {name}: {in_one_line(error)}") from None
 
     def __getattr__(self, name: str) -> Any:
         raise ConfigError(f"this step needs the section {name!r}; --params has {', '.join(self._names)}")
@@ -62,6 +64,16 @@ def read_params(arguments: argparse.Namespace) -> Params:
     raise ConfigError("give --params JSON or --config FILE, for example --config config/config.yaml")
 
 
+def in_one_line(error: ValidationError) -> str:
+    """Return every problem that pydantic found, with its path and what was found."""
+    problems = []
+    for item in error.errors():
+        path = ".".join(str(part) for part in item["loc"]) or "whole"
+        found = "" if isinstance(item["input"], dict) else f" (found {item['input']!r})"
+        problems.append(f"{path}: {item['msg']}{found}")
+    return "; ".join(problems)
+
+
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
     """Run a script's work with logging set up; end with status 1 and one clear line on expected errors."""
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
@@ -77,7 +89,10 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
     log.info("%s", " ".join([Path(sys.argv[0]).name, *_shortened(sys.argv[1:])]))
     try:
         main(arguments)
-    except (DataError, ConfigError, ValidationError) as error:
+    except ValidationError as error:
+        log.error("%s: %s", error.title, in_one_line(error))
+        sys.exit(1)
+    except (DataError, ConfigError) as error:
         log.error("%s", error)
         sys.exit(1)
     except Exception as error:
