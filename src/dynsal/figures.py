@@ -166,7 +166,9 @@ def curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
             for name, history in histories.items():
                 if name.split("/")[0] != model:
                     continue
-                axis.plot(history["step"], history["loss"], color="#0072B2", lw=0.7, alpha=0.6, label="training")
+                axis.plot(
+                    history["step"], history["loss"], color="#0072B2", lw=0.7, alpha=0.6, label="training"
+                )
                 validated = history.dropna(subset=["val_loss"])
                 if len(validated):
                     axis.plot(

@@ -35,7 +35,7 @@ class Params:
 
     def __init__(self, sections: dict[str, Any]) -> None:
         if not isinstance(sections, dict):
-            raise ConfigError(f"--params: not a JSON mapping of sections but a {type(sections).__name__}")
+            raise ConfigError(f"--params: not a JSON mapping of sections (found {type(sections).__name__})")
         unknown = sorted(set(sections) - set(Config.model_fields))
         if unknown:
             raise ConfigError(f"--params: unknown section(s) {', '.join(unknown)}")
@@ -43,8 +43,7 @@ class Params:
         for name, value in sections.items():
             section: TypeAdapter[Any] = TypeAdapter(Config.model_fields[name].annotation)
             try:
-                # Strictly where the section is a model, as everywhere; a plain list or mapping by its type.
-                setattr(self, name, section.validate_json(json.dumps(value)))
+                setattr(self, name, section.validate_json(json.dumps(value), strict=True))
             except ValidationError as error:
                 raise ConfigError(f"--params: section {name}: {in_one_line(error)}") from None
 
