@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONFIG ?= config/config.yaml
 
-.PHONY: help env table1 figures record test test-fast lint format lock docs clean
+.PHONY: help env table1 figures record test test-fast lint format bench lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ format: env ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
+
+bench: env ## speed and memory against their limits (on an idle machine; needs the demo's data, 15 minutes)
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh benchmarks/run.sh
 
 docs: env ## regenerate the schema and the key reference from the typed configuration
 	$(BIN)/python -m dynsal.config_docs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -112,7 +113,7 @@ def test_every_item_against_the_files(results, samples):
                 if frame not in FIXATED:
                     continue
                 found, expected = samples[item], by_hand(results, video, factor, position)
-                for name in BOTH + ("fixations",):
+                for name in (*BOTH, "fixations"):
                     np.testing.assert_array_equal(found[name].numpy(), expected[name], err_msg=name)
                 np.testing.assert_allclose(
                     found["density"].numpy(), expected["density"], rtol=1e-4, atol=1e-9
@@ -263,9 +264,10 @@ def descriptors(samples: ClipSamples) -> list[int]:
     return [clip._handle.id.get_vfd_handle() for clip in samples._open.values()]
 
 
-def test_no_open_file_is_shared_after_fork(results):
+def test_no_open_file_is_shared_after_fork(results, tmp_path):
     """Two processes with one open file have one read position: moving it there must not move it here."""
-    samples = ClipSamples(sources(results, ["a"], [1]), GazeConfig(), BOTH)
+    shutil.copytree(results, tmp_path / "own")  # no other test's samples hold these open
+    samples = ClipSamples(sources(tmp_path / "own", ["a"], [1]), GazeConfig(), BOTH)
     samples[0]
     mine = descriptors(samples)
     assert len(mine) == 2

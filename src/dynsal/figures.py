@@ -137,7 +137,7 @@ def overview(examples: Sequence[Example], bound: float) -> Figure:
             for axis, name in zip(row[3:], names, strict=True):
                 axis.imshow(overlay(example.bgr, example.maps[name]))
                 score = example.scores[name]
-                axis.set_xlabel("sAUC –" if np.isnan(score) else f"sAUC {score:.2f}", labelpad=1)
+                axis.set_xlabel("sAUC: none" if np.isnan(score) else f"sAUC {score:.2f}", labelpad=1)
             for axis in row:
                 axis.set_xticks([])
                 axis.set_yticks([])
