@@ -41,7 +41,8 @@ class Params:
             raise ConfigError(f"--params: unknown section(s) {', '.join(unknown)}")
         self._names = sorted(sections)
         for name, value in sections.items():
-            section: TypeAdapter[Any] = TypeAdapter(Config.model_fields[name].annotation)
+            kind: Any = Config.model_fields[name].annotation
+            section: TypeAdapter[Any] = TypeAdapter(kind)
             try:
                 setattr(self, name, section.validate_json(json.dumps(value), strict=True))
             except ValidationError as error:
