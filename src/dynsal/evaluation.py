@@ -151,7 +151,8 @@ def score_halves(
             (first[frame], second[frame]) for first, second in draws if frame in first and frame in second
         ]
         if not pairs:
-            rows.append(_skipped(frame, NO_OTHER_HALF if frame in reference.points else NO_FIXATION))
+            seen = len(reference.points.get(frame, ()))
+            rows.append(_skipped(frame, NO_OTHER_HALF if seen else NO_FIXATION, seen))
             continue
         scores = [
             score_map(
@@ -197,8 +198,13 @@ def mean_map(
     return np.asarray(total / total.sum())
 
 
-def _skipped(frame: int, reason: str) -> dict[str, Any]:
-    return {"frame": frame, "n_fixations": 0, **dict.fromkeys(metrics.METRICS, np.nan), "skipped": reason}
+def _skipped(frame: int, reason: str, n_fixations: int = 0) -> dict[str, Any]:
+    return {
+        "frame": frame,
+        "n_fixations": n_fixations,
+        **dict.fromkeys(metrics.METRICS, np.nan),
+        "skipped": reason,
+    }
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
