@@ -28,7 +28,7 @@ import numpy as np
 from _common import Timed, at_least, begin, given_or_generated, interleaved, median_ratio, parser, show
 from numpy.typing import NDArray
 
-from dynsal.clips import create, describe
+from dynsal.clips import create, describe, flow_step
 from dynsal.device import usable_cpus
 from dynsal.flow import estimator, fields
 from dynsal.prepare import working_frames
@@ -54,7 +54,7 @@ def step(video: Path, size: tuple[int, int], count: int, name: Any, folder: Path
     frames = Timed(working_frames(decoded, size, 1, 1))
     pairs = Timed(fields(frames, estimator(name), "forward"))
     out = folder / f"{os.getpid()}.h5"
-    with create(out, size, with_flow=True) as writer:
+    with create(out, size, flow_step=flow_step(size[0])) as writer:
         for frame, field in pairs:
             writer.append(frame.index, frame.time, flow=field)
         describe(writer, estimator=name)

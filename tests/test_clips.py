@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynsal.clips import FLOW_STEP, Clip, create, describe, round_flow
+from dynsal.clips import FLOW_STEP, Clip, create, describe, flow_step, round_flow
 from dynsal.errors import DataError
 from dynsal.fileio import sha256
 
@@ -21,7 +21,7 @@ def write(path, count=70, size=SIZE):
     width, height = size
     ramp = np.linspace(0, 200, width * height).reshape(height, width)
     fields = rng.normal(0, 3, (count, height, width, 2)).astype(np.float32)
-    with create(path, size, jpeg_quality=95, with_flow=True) as writer:
+    with create(path, size, jpeg_quality=95, flow_step=FLOW_STEP) as writer:
         for i in range(count):
             writer.append(
                 3 * i, i / 10, np.repeat((ramp + i / 2)[..., None], 3, 2).astype(np.uint8), fields[i]
@@ -56,9 +56,18 @@ def test_same_input_same_bytes(tmp_path):
 @settings(max_examples=200)
 def test_rounding_is_exact_in_float16(value):
     """Up to 128 px a stored component is the nearest multiple of 1/16 px, without a second rounding."""
-    stored = float(round_flow(np.float32([value]))[0])
+    stored = float(round_flow(np.float32([value]), FLOW_STEP)[0])
     assert stored % FLOW_STEP == 0
     assert abs(stored - value) <= FLOW_STEP / 2
+
+
+@pytest.mark.parametrize(
+    ("width", "step"),
+    [(1280, 1 / 16), (640, 1 / 16), (320, 1 / 32), (160, 1 / 64), (128, 1 / 128), (40, 1 / 256)],
+)
+def test_rounding_shrinks_with_the_picture(width, step):
+    """A motion that is stored at full size is stored at a quarter, too; steps are powers of two."""
+    assert flow_step(width) == step
 
 
 def test_failure_leaves_nothing(tmp_path):

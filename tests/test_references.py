@@ -23,7 +23,7 @@ def results(tmp_path_factory) -> Path:
     """Three videos whose fixations tell their video by the column and their frame by the row."""
     folder = tmp_path_factory.mktemp("results")
     for number, video in enumerate(VIDEOS):
-        with create(folder / "frames" / f"{video}.h5", SIZE, with_flow=True) as writer:
+        with create(folder / "frames" / f"{video}.h5", SIZE, flow_step=1 / 16) as writer:
             for frame in FRAMES:
                 writer.append(frame, frame / 30, flow=np.zeros((*SIZE[::-1], 2), np.float32))
             describe(writer, source_frames=100)
@@ -109,7 +109,7 @@ def test_no_frame_left(results, tmp_path):
     """A video of less than 60 frames has nothing that trim30 would score."""
     (tmp_path / "gaze").mkdir()
     (tmp_path / "gaze" / "pan.parquet").write_bytes((results / "gaze" / "pan.parquet").read_bytes())
-    with create(tmp_path / "frames" / "pan.h5", SIZE, with_flow=True) as writer:
+    with create(tmp_path / "frames" / "pan.h5", SIZE, flow_step=1 / 16) as writer:
         writer.append(0, 0.0, flow=np.zeros((*SIZE[::-1], 2), np.float32))
         describe(writer, source_frames=59)
     with pytest.raises(DataError, match=r"pan: no frame is left by evaluate\.frames: trim30"):

@@ -1,12 +1,12 @@
 """The HDF5 clip file: one per video and step, holding frames, flow, or both.
 
 Layout: ``frame`` (n,) int32, index in the source video; ``time`` (n,) float64, seconds; ``jpeg`` (n,) variable-length
-uint8, BGR frames of H x W; ``flow`` (n, H, W, 2) float16, u right and v down in pixels, rounded to 1/16 px, one chunk
-per frame. Facts (size, source size, estimator, ...) are attributes of the file. Equal input gives equal bytes.
+uint8, BGR frames of H x W; ``flow`` (n, H, W, 2) float16, u right and v down in pixels, rounded, one chunk per frame. Facts (size, source size, estimator, ...) are attributes of the file. Equal input gives equal bytes.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +22,7 @@ from dynsal.errors import DataError
 from dynsal.fileio import atomic, require_space
 
 FLOW_STEP = 1 / 16
-"""Rounding of stored flow in pixels: a third of the space of raw float16 for an error of 0.02 px."""
+"""Rounding of stored flow in pixels at 640 pixels of width: a third of the space of raw float16, error 0.02 px."""
 
 _BUFFER = 32
 
@@ -31,7 +31,7 @@ class ClipWriter:
     """Append frames and flow fields to an open clip file; use :func:`create`."""
 
     def __init__(
-        self, handle: h5py.File, size: tuple[int, int], jpeg_quality: int | None, with_flow: bool
+        self, handle: h5py.File, size: tuple[int, int], jpeg_quality: int | None, flow_step: float | None
     ) -> None:
         width, height = size
         self._handle = handle
@@ -45,8 +45,9 @@ class ClipWriter:
         if jpeg_quality is not None:
             handle.attrs["jpeg_quality"] = jpeg_quality
             handle.create_dataset("jpeg", (0,), h5py.vlen_dtype(np.uint8), maxshape=(None,), chunks=(64,))
-        if with_flow:
-            handle.attrs["flow_step"] = FLOW_STEP
+        self._flow_step = flow_step
+        if flow_step is not None:
+            handle.attrs["flow_step"] = flow_step
             handle.create_dataset(
                 "flow",
                 (0, height, width, 2),
@@ -75,7 +76,9 @@ class ClipWriter:
             ok, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self._quality or 95])
             if not ok:
                 raise RuntimeError(f"OpenCV could not encode frame {index}")
-        self._rows.append((index, time, jpeg, None if flow is None else round_flow(flow)))
+        self._rows.append(
+            (index, time, jpeg, None if flow is None else round_flow(flow, self._flow_step or FLOW_STEP))
+        )
         if len(self._rows) >= _BUFFER:
             self.flush()
 
@@ -109,14 +112,14 @@ class ClipWriter:
 
 @contextmanager
 def create(
-    path: Path, size: tuple[int, int], jpeg_quality: int | None = None, with_flow: bool = False
+    path: Path, size: tuple[int, int], jpeg_quality: int | None = None, flow_step: float | None = False
 ) -> Iterator[ClipWriter]:
     """Create a clip file of (width, height); it appears under its name only when the block succeeds.
 
     Set attributes through :func:`describe` before the block ends. A clip without any frame is an error.
     """
     with atomic(path) as part, _new(part) as handle:
-        writer = ClipWriter(handle, size, jpeg_quality, with_flow)
+        writer = ClipWriter(handle, size, jpeg_quality, flow_step)
         yield writer
         writer.flush()
         if not writer.count:
@@ -133,9 +136,17 @@ def describe(writer: ClipWriter, **attributes: Any) -> None:
     writer._handle.attrs.update(attributes)
 
 
-def round_flow(flow: NDArray[np.floating]) -> NDArray[np.float16]:
-    """Round a field to 1/16 px; exact in float16 up to 128 px per component."""
-    return (np.round(np.asarray(flow, np.float32) / FLOW_STEP) * FLOW_STEP).astype(np.float16)
+def flow_step(width: int) -> float:
+    """Return the rounding of flow at a width: :data:`FLOW_STEP` scaled down with the picture, to a power of two.
+
+    Motion shrinks with the picture; a fixed step would erase the slow motion of small clips.
+    """
+    return 2.0 ** math.floor(math.log2(FLOW_STEP * min(1.0, width / 640)))
+
+
+def round_flow(flow: NDArray[np.floating], step: float) -> NDArray[np.float16]:
+    """Round a field to multiples of ``step``, a power of two; exact in float16 up to 2048 steps per component."""
+    return (np.round(np.asarray(flow, np.float32) / step) * step).astype(np.float16)
 
 
 class Clip:

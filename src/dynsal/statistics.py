@@ -18,15 +18,21 @@ from numpy.typing import ArrayLike, NDArray
 KEYS = ["model", "seed", "video", "frame"]
 
 
-def common_frames(scores: pd.DataFrame) -> pd.DataFrame:
-    """Keep the frames that every model and seed has a row for, so that all are compared on the same frames.
+def common_frames(scores: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Keep the frames that every model and seed could score, so that all are compared on the same frames.
 
-    A row counts, whatever it holds: NaN is dropped later, and counted.
+    Parameters
+    ----------
+    scores
+        One row per model, seed, video and frame.
+    metrics
+        A frame counts as scored by a run if at least one of these has a value there (a constant map has no NSS).
     """
-    _require(scores, [])
+    _require(scores, metrics)
     runs = scores[["model", "seed"]].drop_duplicates().shape[0]
-    shared = scores.groupby(["video", "frame"])["model"].transform("size") == runs
-    return scores[shared]
+    scored = scores[list(metrics)].notna().any(axis=1)
+    by_frame = scored.groupby([scores["video"], scores["frame"]]).transform("sum")
+    return scores[by_frame == runs]
 
 
 def video_means(scores: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:

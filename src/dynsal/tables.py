@@ -52,7 +52,9 @@ def table1(
 
     The paper's figures are for DIEM: ``paper_comparable`` says whether this table's data set is the same.
     """
-    summary = summarise(common_frames(scores), list(METRICS), config.resamples, config.seed).loc[list(order)]
+    shared = common_frames(scores, list(METRICS))
+    summary = summarise(shared, list(METRICS), config.resamples, config.seed).loc[list(order)]
+    summary["n_skipped"] = int(_left_out(scores).sum())
     printed = paper.set_index("model").reindex(summary.index)
     first = pd.DataFrame(
         {
@@ -69,7 +71,7 @@ def table1(
 
 def differences(scores: pd.DataFrame, order: Sequence[str], config: TableConfig) -> pd.DataFrame:
     """Return the paired difference of every two models in every metric, over the same resamples of the videos."""
-    means = video_means(common_frames(scores), list(METRICS))
+    means = video_means(common_frames(scores, list(METRICS)), list(METRICS))
     rows = []
     for metric in METRICS:
         values = by_video(means, metric)[list(order)]
@@ -93,20 +95,28 @@ def differences(scores: pd.DataFrame, order: Sequence[str], config: TableConfig)
 
 def per_video(scores: pd.DataFrame, order: Sequence[str]) -> pd.DataFrame:
     """Return the mean of every model, seed and video, with the frames used and skipped."""
-    means = video_means(common_frames(scores), list(METRICS))
+    means = video_means(common_frames(scores, list(METRICS)), list(METRICS))
+    means["n_skipped"] = means["video"].map(_left_out(scores))
     means["model"] = pd.Categorical(means["model"], list(order), ordered=True)
     return means.sort_values(["model", "seed", "video"]).astype({"model": "str"}).reset_index(drop=True)
 
 
 def skipped(scores: pd.DataFrame) -> dict[str, int]:
-    """Return how many rows were not scored, by reason."""
-    reasons = scores.loc[scores["skipped"] != "", "skipped"]
+    """Return how many frames at least one row could not score, by reason."""
+    reasons = scores[scores["skipped"] != ""].drop_duplicates(["video", "frame", "skipped"])["skipped"]
     return {str(reason): int(count) for reason, count in reasons.value_counts().items()}
+
+
+def _left_out(scores: pd.DataFrame) -> pd.Series:
+    """Return video -> number of its frames that not every row of the table could score, and that no row counts."""
+    every = scores.drop_duplicates(["video", "frame"]).groupby("video").size()
+    shared = common_frames(scores, list(METRICS)).drop_duplicates(["video", "frame"]).groupby("video").size()
+    return every.sub(shared, fill_value=0).astype(int)
 
 
 def seed_spread(scores: pd.DataFrame, metric: str) -> pd.Series:
     """Return each model's standard deviation over seeds of its mean over videos (NaN with one seed)."""
-    means = video_means(common_frames(scores), [metric])
+    means = video_means(common_frames(scores, list(METRICS)), [metric])
     return means.groupby(["model", "seed"])[metric].mean().groupby("model").std()
 
 
@@ -121,12 +131,13 @@ def render(table: pd.DataFrame, notes: Mapping[str, str]) -> str:
         "seeds",
         "videos",
         "frames",
+        "skipped",
         *(f"{METRICS[name].label} {arrows[name]}" for name in shown),
     ]
     head += ["paper, on DIEM: sAUC / chi-square"] if paper else []
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for _, row in table.iterrows():
-        cells = [row["model"], row["kind"], str(row["seeds"]), str(row["n_videos"]), str(row["n_frames"])]
+        cells = [str(row[name]) for name in ("model", "kind", "seeds", "n_videos", "n_frames", "n_skipped")]
         cells += [_cell(row, name, wide=name in ("sauc", "chi2")) for name in shown]
         if paper:
             has = pd.notna(row["paper_sauc"])

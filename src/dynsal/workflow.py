@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import functools
+import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from dynsal import layout
@@ -69,6 +71,12 @@ class Plan:
     def params(self, *sections: str) -> str:
         """Return sections of the configuration as one stable JSON string."""
         return stage_json(self.config, *sections)
+
+    def fields(self, **keys: Sequence[str]) -> str:
+        """Return single keys of sections as one stable JSON string, for steps that use no others."""
+        values = self.config.model_dump(mode="json")
+        chosen = {section: {key: values[section][key] for key in names} for section, names in keys.items()}
+        return json.dumps(chosen, sort_keys=True)
 
     def path(self, step: str, video: str) -> str:
         """Return the file of one video and step, such as ``results/demo/flow/<video>.h5``."""

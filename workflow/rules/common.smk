@@ -24,12 +24,15 @@ except (ConfigError, DataError) as error:
     raise WorkflowError(str(error)) from None
 
 DS = smk_plan.ds
-# Relative, so that a checkout that was moved or copied with its results runs nothing again.
-SCRIPTS = os.path.relpath(f"{workflow.basedir}/workflow/scripts")
+
+
+def smk_relative(path):
+    """Relative to the working directory, so that a checkout moved or copied with its results runs nothing again."""
+    return os.path.relpath(f"{workflow.basedir}/{path}")
 
 
 def smk_script(name):
-    return f"{SCRIPTS}/{name}.py"
+    return smk_relative(f"workflow/scripts/{name}.py")
 
 
 def smk_code(name, *modules):

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 
 from dynsal import script
-from dynsal.clips import Clip, create, describe
+from dynsal.clips import Clip, create, describe, flow_step
 from dynsal.flow import shrink
 from dynsal.video import resize
 
@@ -20,7 +20,7 @@ def main(arguments: argparse.Namespace) -> None:
         flow = stack.enter_context(Clip(arguments.flow))
         sizes = [(frames.size[0] // factor, frames.size[1] // factor) for factor in arguments.factors]
         writers = [
-            stack.enter_context(create(path, size, arguments.jpeg_quality, with_flow=True))
+            stack.enter_context(create(path, size, arguments.jpeg_quality, flow_step(size[0])))
             for path, size in zip(arguments.out, sizes, strict=True)
         ]
         for position, (index, time) in enumerate(zip(frames.frames, frames.times, strict=True)):
@@ -28,10 +28,10 @@ def main(arguments: argparse.Namespace) -> None:
             for writer, factor, size in zip(writers, arguments.factors, sizes, strict=True):
                 writer.append(int(index), float(time), resize(image, size), shrink(field, factor))
         for writer, factor in zip(writers, arguments.factors, strict=True):
-            describe(
-                writer, **{**frames.attrs, **flow.attrs, "width": writer.size[0], "height": writer.size[1]}
-            )
-            describe(writer, factor=factor)
+            inherited = {**flow.attrs, **frames.attrs}
+            for own in ("width", "height", "jpeg_quality", "flow_step"):
+                inherited.pop(own, None)
+            describe(writer, **inherited, factor=factor)
     script.log.info(
         "%s: %d frames at 1/%s", arguments.frames, len(frames), ", 1/".join(map(str, arguments.factors))
     )

@@ -52,11 +52,16 @@ def main(arguments: argparse.Namespace) -> None:
         table = score_video(reference, shown)
         with atomic(score_path(arguments.results, arguments.name, arguments.seed, video)) as part:
             table.to_parquet(part, index=False)
+        clipped = predictor.clipped_pixels / max(1, predictor.flow_pixels)
+        predictor.clipped_pixels = predictor.flow_pixels = 0
+        script.log.info(
+            "%s: %d frames, %.1f %% of the flow's pixels clipped", video, len(table), 100 * clipped
+        )
         frames += len(table)
         skipped += int((table["skipped"] != "").sum())
     rate = frames / (time.perf_counter() - start)
     script.log.info(
-        "%s, seed %d: %d frames of %d videos at %.1f frames/s; %d skipped, %d blank maps, %.1f %% of flow clipped",
+        "%s, seed %d: %d frames of %d videos at %.1f frames/s; %d skipped, %d blank maps",
         arguments.name,
         arguments.seed,
         frames,
@@ -64,7 +69,6 @@ def main(arguments: argparse.Namespace) -> None:
         rate,
         skipped,
         predictor.blank_maps,
-        100 * predictor.clipped_pixels / max(1, predictor.flow_pixels),
     )
 
 

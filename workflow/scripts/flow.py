@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dynsal import script
-from dynsal.clips import Clip, create, describe
+from dynsal.clips import Clip, create, describe, flow_step
 from dynsal.datasets import open_dataset
 from dynsal.errors import DataError
 from dynsal.flow import estimator, fields
@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
     decoded = dataset.open_frames(arguments.video, wanted_frames(stride, step, neighbours=True))
     frames = working_frames(decoded, params.prepare.size, stride, step)
     pairs = fields(frames, estimator(arguments.estimator), arguments.direction, arguments.video)
-    with create(arguments.out, params.prepare.size, with_flow=True) as writer:
+    with create(arguments.out, params.prepare.size, flow_step=flow_step(params.prepare.size[0])) as writer:
         for frame, field in tqdm(
             pairs, total=len(kept), desc=f"flow {arguments.video}", disable=None, leave=False
         ):

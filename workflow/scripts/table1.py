@@ -32,8 +32,14 @@ def main(arguments: argparse.Namespace) -> None:
         "intervals": f"95 %, {config.table.resamples} bootstrap resamples over videos, the same for all rows; "
         "differences between rows: table1_differences.csv",
         "density": f"Gaussian, sigma {config.gaze.sigma_deg:g} degree; maps {config.prepare.size[0]}x"
-        f"{config.prepare.size[1]}; frames scored: {config.evaluate.frames}",
-        "skipped rows": json.dumps(tables.skipped(scores)) if tables.skipped(scores) else "none",
+        f"{config.prepare.size[1]}; frames scored: {config.evaluate.frames}, of every "
+        f"{config.prepare.frame_step}. frame"
+        + (
+            f" of the videos thinned to about {config.prepare.fps_target:g} per second"
+            if config.prepare.fps_target
+            else ""
+        ),
+        "skipped frames": json.dumps(tables.skipped(scores)) if tables.skipped(scores) else "none",
     }
     if len(plan.seeds) > 1:
         notes["seeds"] = "standard deviation of sAUC over seeds: " + ", ".join(

@@ -3,12 +3,11 @@
 import argparse
 import json
 import logging
-import os
+import resource
 import time
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import torch
 
 from dynsal import provenance, script
@@ -56,6 +55,8 @@ def main(arguments: argparse.Namespace) -> None:
             "data": {str(path): sampled_sha256(path) for source in files for path in source.files()},
             "code": {path: sha256(Path(path)) for path in code(Path(__file__))},
             "script": sha256(Path(__file__)),
+            "init": None if params.net.init == "he" else sha256(Path(params.net.init)),
+            "machine": {"torch": torch.__version__, "device": device.type},  # rounding differs between these
         }
     )
     net = build(model.arch, params.net, arguments.seed)
@@ -99,7 +100,7 @@ def main(arguments: argparse.Namespace) -> None:
         "wall_seconds_of_this_run": round(time.time() - start, 1),
         "training_seconds": round(float(history["seconds"].sum()), 1),
         "waiting_for_data_seconds": round(float(history["wait_seconds"].sum()), 2),
-        "peak_memory_mib": round(psutil.Process(os.getpid()).memory_info().rss / 2**20),
+        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "peak_gpu_memory_mib": round(torch.cuda.max_memory_allocated() / 2**20)
         if device.type == "cuda"
         else None,
