@@ -171,14 +171,14 @@ def test_per_video_by_hand():
     np.testing.assert_allclose(found["sauc"], [0.8, 0.6, 0.6, 0.6, 0.9, 0.8, 0.5, 0.5])
     assert found["n_frames"].tolist() == [2, 3] * 4
     assert found["n_skipped"].tolist() == [1, 0] * 4
-    assert found["nss_nan"].tolist() == [1, 0, 1, 0, 1, 0, 3, 3]
+    assert found["nss_nan"].tolist() == [0, 0, 0, 0, 0, 0, 2, 3]  # the skipped frame counts for no row
 
 
-def test_skipped_counts_rows_by_reason():
+def test_skipped_counts_frames_by_reason():
     scores = rows()
-    assert tables.skipped(scores) == {"no fixation": 4}
+    assert tables.skipped(scores) == {"no fixation": 1}  # one frame, in four rows
     scores.loc[0, "skipped"] = "else"
-    assert tables.skipped(scores) == {"no fixation": 4, "else": 1}
+    assert tables.skipped(scores) == {"no fixation": 1, "else": 1}
     assert tables.skipped(scores[scores["skipped"] == ""]) == {}
 
 

@@ -112,7 +112,7 @@ class ClipWriter:
 
 @contextmanager
 def create(
-    path: Path, size: tuple[int, int], jpeg_quality: int | None = None, flow_step: float | None = False
+    path: Path, size: tuple[int, int], jpeg_quality: int | None = None, flow_step: float | None = None
 ) -> Iterator[ClipWriter]:
     """Create a clip file of (width, height); it appears under its name only when the block succeeds.
 
