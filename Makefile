@@ -34,7 +34,8 @@ table1: env ## Table 1 on the embedded demo data set
 figures: env ## the pictures of the configured data set
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) -- figures
 
-record: figures ## copy the demo's results to docs/results/demo and the README
+record: ## copy the demo's finished results to docs/results/demo and the README
+	$(MAKE) figures CONFIG=config/config.yaml
 	$(BIN)/python workflow/scripts/record.py --results results/demo --out docs/results/demo --readme README.md
 
 test: env ## all tests but those marked slurm, gpu or network

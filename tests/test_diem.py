@@ -399,3 +399,14 @@ def test_size_in_the_name_and_in_the_file(tmp_path):
         dataset.open_frames(VIDEO)
     with pytest.raises(DataError, match="no such video file"):
         dataset.open_frames("other_640x480")
+
+
+def test_another_cut_is_refused(tmp_path):
+    """A whole, valid file with another number of frames than DIEM's would put gaze and pictures out of step."""
+    video = "music_gummybear_880x720"
+    path = tmp_path / video / "video" / f"{video}.mp4"
+    path.parent.mkdir(parents=True)
+    encode(path, (np.full((720, 880, 3), i, np.uint8) for i in range(3)), 30)
+    frames = Diem(tmp_path, DatasetConfig(name="diem")).open_frames(video)
+    with pytest.raises(DataError, match=r"has 3 frames, but DIEM's video has 888"):
+        list(frames)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from snakemake.cli import parse_args
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,3 +41,23 @@ def test_links_of_the_documents_exist():
         for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def commands():
+    """Return every Snakemake command line of the documents."""
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]:
+        text = document.read_text()
+        fenced = re.findall(r"^(snakemake [^#\n]*)", text, re.MULTILINE)
+        inline = re.findall(r"`(snakemake -[^`\n]*)`", text)
+        yield from ((document.name, line.strip()) for line in fenced + inline)
+
+
+@pytest.mark.parametrize(("document", "line"), sorted(set(commands())))
+def test_documented_commands_mean_what_they_say(document, line):
+    """Options that take several values swallow targets unless `--` stands between."""
+    words = shlex.split(line)
+    _, arguments = parse_args(words[1:])
+    for target in [word for word in words if word.startswith("results/")]:
+        assert target in arguments.targets, document
+    for path in arguments.configfile or []:
+        assert (ROOT / path).is_file(), document

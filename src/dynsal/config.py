@@ -94,7 +94,7 @@ class FlowConfig(Section):
 
     estimator: Literal["deepflow", "dis", "farneback"] = Field(
         "deepflow",
-        description="`deepflow` is OpenCV's: the variational part, without DeepMatching. `dis` is 30 times faster.",
+        description="`deepflow` is OpenCV's: the variational part, without DeepMatching. `dis` and `farneback` are much faster.",
     )
     direction: Literal["forward", "backward"] = Field(
         "forward",

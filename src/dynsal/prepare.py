@@ -1,7 +1,7 @@
 """Rescaling: the frames that everything after it works on.
 
-Flow is computed from exactly these frames and not from their stored JPEG copies (which would move DeepFlow by 0.1 px
-on average), so the flow step decodes the video again and comes through the same two functions.
+Flow is computed from exactly these frames and not from their stored JPEG copies (whose artefacts
+move it), so the flow step decodes the video again and comes through the same two functions.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from dynsal.datasets.base import Dataset, Decoded, Wanted
 from dynsal.errors import DataError
 from dynsal.gaze import Gaze, Size, require_fixations, sort_table
+from dynsal.layout import diem_frames
 from dynsal.manifests import verify_manifest
 from dynsal.video import decode, probe
 
@@ -33,6 +34,10 @@ _FIXATION = 1
 _FILE = re.compile(r"^diem(\d+)s(\d+[a-z]?)\.asc_(\d+)_(.+)\.txt$")
 _SIZE = re.compile(r"_(\d+)x(\d+)$")
 _AGAIN = "Fetch it again, or remove the file to do without this recording"
+
+
+FRAME_TOLERANCE = 0.02
+"""Share of the published number of frames by which a file may differ (and never less than five frames)."""
 
 
 class Recording(NamedTuple):
@@ -60,7 +65,11 @@ class Diem(Dataset):
         return self.root / video / "video" / f"{video}.mp4"
 
     def open_frames(self, video: str, wanted: Wanted | None = None) -> Decoded:
-        """Return the frames, after checking that the file has the size in the name."""
+        """Return the frames, after checking that the file has the size in the name.
+
+        At the end their number is compared with the published one: copies may differ by a few frames, but another
+        cut would put gaze and pictures out of step.
+        """
         path, info, named = self.video_file(video), probe(self.video_file(video)), native_size(video)
         if (info.width, info.height) != named:
             raise DataError(
@@ -68,7 +77,7 @@ class Diem(Dataset):
                 f"is {info.width}x{info.height}, but the name says {named[0]}x{named[1]}",
                 "Gaze refers to the native size: get the original, or scale this copy to it",
             )
-        return decode(path, wanted)
+        return _of_this_cut(path, decode(path, wanted), diem_frames().get(video))
 
     def fixations(self, video: str) -> Gaze:
         """Return one point per frame and recording whose events qualify (key ``eyes``), inside the frame."""
@@ -113,6 +122,19 @@ class Diem(Dataset):
                 "Change dataset.experiments",
             )
         return chosen
+
+
+def _of_this_cut(path: Path, decoded: Decoded, published: int | None) -> Decoded:
+    count = 0
+    for frame in decoded:
+        count += 1
+        yield frame
+    if published is not None and abs(count - published) > max(5, FRAME_TOLERANCE * published):
+        raise DataError(
+            path,
+            f"has {count} frames, but DIEM's video has {published}",
+            "Get the original: it is another cut",
+        )
 
 
 def native_size(video: str) -> Size:
