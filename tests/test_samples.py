@@ -33,7 +33,8 @@ BOTH = ("frame", "flow")
 
 def write_clip(path: Path, size: tuple[int, int], frames=FRAMES, seed: int = 0, **kinds: bool) -> None:
     rng = np.random.default_rng(seed)
-    with create(path, size, 95 if kinds.get("jpeg", True) else None, kinds.get("flow", True)) as writer:
+    quality, step = 95 if kinds.get("jpeg", True) else None, 1 / 16 if kinds.get("flow", True) else None
+    with create(path, size, quality, step) as writer:
         for frame in frames:
             bgr = np.full((*size[::-1], 3), rng.integers(0, 255, 3), np.uint8)
             field = rng.normal(0, 2, (*size[::-1], 2)).astype(np.float32)
