@@ -1,0 +1,34 @@
+"""The command line ``dynsal``: one module of `dynsal.commands` per command, loaded only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS: dict[str, str] = {}
+"""Command -> what it does in a line; its module has ``add_arguments(parser)`` and ``run(arguments) -> int | None``."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status."""
+    words = list(sys.argv[1:] if words is None else words)
+    parser = argparse.ArgumentParser(prog="dynsal", description="Where do people look in a video?")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, line in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=line, description=line, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        if words and words[0] == name:  # its module may be heavy, and no other command needs it
+            importlib.import_module(f"dynsal.commands.{name}").add_arguments(command)
+    arguments = parser.parse_args(words)
+
+    from dynsal.errors import report
+
+    module = importlib.import_module(f"dynsal.commands.{arguments.command}")
+    return report(module.run, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
