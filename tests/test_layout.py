@@ -146,15 +146,17 @@ def test_unknown_split_lists_the_known(resources):
 @pytest.mark.parametrize(
     ("cells", "problem"),
     [
-        ("../a,1,{sha},u,l", "plain relative path"),
-        ("/a,1,{sha},u,l", "plain relative path"),
-        ("a,-1,{sha},u,l", "whole number"),
-        ("a,1,abc,u,l", "64 hexadecimal"),
+        ("../a,1,{sha},,u,,l,c", "plain relative path"),
+        ("/a,1,{sha},,u,,l,c", "plain relative path"),
+        ("a,-1,{sha},,u,,l,c", "whole number"),
+        ("a,~,{sha},,u,,l,c", "whole number"),
+        ("a,1,abc,,u,,l,c", "64 hexadecimal"),
+        ("a,1,{sha},abc,u,,l,c", "32 hexadecimal"),
     ],
 )
 def test_registry_errors(resources, cells, problem):
     (resources / "datasets/x.csv").write_text(
-        "file,bytes,sha256,urls,licence\n" + cells.format(sha="0" * 64) + "\n"
+        "file,bytes,sha256,md5,urls,page,licence,citation\n" + cells.format(sha="0" * 64) + "\n"
     )
     with pytest.raises(DataError, match=rf"x\.csv:2: .*{problem}"):
         layout.registry("x")

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import sys
 from collections.abc import Sequence
 
-COMMANDS: dict[str, str] = {}
+COMMANDS = {
+    "predict": "saliency maps of a video, by a trained net or a baseline",
+    "score": "score saliency maps against gaze",
+    "validate": "check a folder of your own videos and gaze, and draw the gaze on sample frames",
+    "export": "write a trained net for other programs (safetensors, ONNX)",
+}
 """Command -> what it does in a line; its module has ``add_arguments(parser)`` and ``run(arguments) -> int | None``."""
 
 
@@ -26,6 +32,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     from dynsal.errors import report
 
+    logging.basicConfig(level=logging.INFO, format="dynsal: %(message)s")
     module = importlib.import_module(f"dynsal.commands.{arguments.command}")
     return report(module.run, arguments)
 

@@ -26,10 +26,20 @@ class Section(BaseModel):
 class DatasetConfig(Section):
     """Which videos, and which of them train, validate and test."""
 
-    name: Literal["demo", "diem", "hevc33"] = Field(
+    name: Literal["demo", "diem", "hevc33", "salicon", "osie", "folder"] = Field(
         "demo",
-        description="Data set: `demo` (synthetic, embedded), `diem` (the paper), `hevc33` (real gaze).",
+        description="Data set: `demo` (synthetic, embedded), `diem` (the paper), `hevc33` (real gaze), `salicon` and "
+        "`osie` (still images), `folder` (your own).",
     )
+    source: Literal["original", "stavis"] = Field(
+        "original",
+        description="DIEM: the original videos and event files, or the frames and fixation maps as preprocessed for "
+        "STAViS (no single viewers, hence no human ceiling).",
+    )
+    release: Literal["2015r1", "2017"] = Field(
+        "2015r1", description="SALICON: the release of 2015 (the paper's) or that of 2017; never mix them."
+    )
+    folder: str | None = Field(None, description="`folder`: path of your videos and gaze (docs/datasets.md).")
     split: str = Field(
         "demo",
         description="Split list `resources/splits/<split>.csv`: `demo`, `hevc33`, `borji20` (the paper's), `stavis17`.",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import logging
+from collections.abc import Callable
 from pathlib import Path
+
+log = logging.getLogger("dynsal")
 
 
 class DataError(Exception):
@@ -23,3 +28,30 @@ class DataError(Exception):
         self.where = str(where)
         self.problem = problem
         self.remedy = remedy
+
+
+def report(work: Callable[[argparse.Namespace], int | None], arguments: argparse.Namespace) -> int:
+    """Do the work of a command; return its exit status, and say what went wrong in one line.
+
+    130 after Ctrl-C, 1 after an error that the user can mend; anything else is a fault of the program and keeps its
+    traceback.
+    """
+    try:
+        return work(arguments) or 0
+    except KeyboardInterrupt:
+        log.error("interrupted")
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        return 0
+    except Exception as error:
+        if is_expected(error):
+            log.error("%s", error)
+            return 1
+        raise
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether an error is bad input or a failed environment, told in full by its message."""
+    from dynsal.config import ConfigError
+
+    return isinstance(error, (DataError, ConfigError))

@@ -23,11 +23,25 @@ class RegistryRow:
 
     file: str
     """Path below the data set's raw folder, and below ``<mirror>/<data set>``."""
-    bytes: int
-    sha256: str
+    bytes: int | None
+    """Exact size, where it is known."""
+    sha256: str | None
+    """Where it is known; otherwise the first download records it."""
     urls: tuple[str, ...]
-    """Tried in order, after the mirror folders."""
+    """Tried in order, after the mirror folders. Besides http(s): ``gdrive:<id>`` for a file of Google Drive."""
     licence: str
+    md5: str | None = None
+    """Where upstream publishes that instead."""
+    about: int | None = None
+    """Approximate size in bytes, for messages and estimates, where the exact one is not known."""
+    page: str = ""
+    """Page where a person can get the file, for data that needs a click or a licence."""
+    citation: str = ""
+
+    @property
+    def expected(self) -> int | None:
+        """Bytes to expect: exact, approximate, or None."""
+        return self.bytes if self.bytes is not None else self.about
 
 
 @functools.cache
@@ -74,24 +88,45 @@ def split(name: str) -> dict[str, str]:
     return dict(_split(name))
 
 
+_COLUMNS = ("file", "bytes", "sha256", "md5", "urls", "page", "licence", "citation")
+
+
 @functools.cache
 def _registry(ds: str) -> tuple[RegistryRow, ...]:
     found: dict[str, RegistryRow] = {}
-    path = _resource("datasets", ds)
-    for where, row in _rows(path, ("file", "bytes", "sha256", "urls", "licence")):
-        file = PurePosixPath(row["file"])
-        if file.is_absolute() or ".." in file.parts or str(file) != row["file"]:
-            raise DataError(where, f"file {row['file']!r}", "It must be a plain relative path")
+    for where, row in _rows(_resource("datasets", ds), _COLUMNS):
         if row["file"] in found:
             raise DataError(where, f"{row['file']} is listed twice", "Keep one of the lines")
-        if not row["bytes"].isdecimal():
-            raise DataError(where, f"bytes {row['bytes']!r}", "It must be a whole number")
-        if not re.fullmatch("[0-9a-f]{64}", row["sha256"]):
-            raise DataError(where, f"sha256 {row['sha256']!r}", "It must be 64 hexadecimal digits")
-        found[row["file"]] = RegistryRow(
-            row["file"], int(row["bytes"]), row["sha256"], tuple(row["urls"].split()), row["licence"]
-        )
+        found[row["file"]] = _registry_row(where, row)
     return tuple(found.values())
+
+
+def _registry_row(where: str, row: dict[str, str]) -> RegistryRow:
+    file = PurePosixPath(row["file"])
+    if file.is_absolute() or ".." in file.parts or str(file) != row["file"]:
+        raise DataError(where, f"file {row['file']!r}", "It must be a plain relative path")
+    if not re.fullmatch("(~?[0-9]+)?", row["bytes"]):
+        raise DataError(
+            where, f"bytes {row['bytes']!r}", "It must be a whole number, ~ before an estimate, or empty"
+        )
+    for name, digits in (("sha256", 64), ("md5", 32)):
+        if not re.fullmatch(f"([0-9a-f]{{{digits}}})?", row[name]):
+            raise DataError(
+                where, f"{name} {row[name]!r}", f"It must be {digits} hexadecimal digits, or empty"
+            )
+    estimate = row["bytes"].startswith("~")
+    size = int(row["bytes"].lstrip("~")) if row["bytes"] else None
+    return RegistryRow(
+        file=row["file"],
+        bytes=None if estimate else size,
+        sha256=row["sha256"] or None,
+        urls=tuple(row["urls"].split()),
+        licence=row["licence"],
+        md5=row["md5"] or None,
+        about=size if estimate else None,
+        page=row["page"],
+        citation=row["citation"],
+    )
 
 
 def has_registry(ds: str) -> bool:

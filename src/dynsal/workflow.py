@@ -14,12 +14,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dynsal import layout
+from dynsal import layout, originals
 from dynsal.config import RESERVED, Config, ConfigError, ModelConfig, stage_json
 
 _PACKAGE = Path(__file__).resolve().parent
 
-_NEUTRAL = {"__init__", "config", "errors", "fileio", "layout", "provenance", "script", "workflow"}
+_NEUTRAL = {
+    "__init__", "config", "config_baselines", "errors", "fileio", "layout", "originals", "provenance", "script",
+    "workflow",
+}  # fmt: skip
 """Modules that cannot change a result: values of the configuration come through params, the rest is plumbing."""
 
 
@@ -91,17 +94,21 @@ class Plan:
         """Return the files to download one by one; DIEM comes per video, the demo is generated."""
         return layout.registry(self.ds) if layout.has_registry(self.ds) else []
 
+    @property
+    def raw(self) -> str:
+        """The folder of the original files."""
+        return originals.raw_root(self.config.dataset, self.ds)
+
     def raw_video(self, video: str) -> list[str]:
-        """Return the downloaded files that hold a video's pictures; the first is the video itself."""
-        raw = f"results/{self.ds}/raw"
-        if self.ds == "hevc33":
-            return [f"{raw}/{layout.hevc33_file(video)}", f"{raw}/video_database.mat"]
-        return [f"{raw}/{video}/video/{video}.mp4"]
+        """Return the original files that hold a video's pictures; the first is the video itself."""
+        return self._originals(originals.ORIGINALS[self.config.dataset.name].pictures, video)
 
     def raw_gaze(self, video: str) -> list[str]:
-        """Return the downloaded files that stand for a video's gaze: a data base, or the manifest of its folder."""
-        raw = f"results/{self.ds}/raw"
-        return [f"{raw}/video_database.mat"] if self.ds == "hevc33" else [f"{raw}/{video}/manifest.json"]
+        """Return the original files that stand for a video's gaze: a data base, or the manifest of its folder."""
+        return self._originals(originals.ORIGINALS[self.config.dataset.name].gaze, video)
+
+    def _originals(self, names: originals.Names, video: str) -> list[str]:
+        return [f"{self.raw}/{name}" for name in names(self.config.dataset, video)]
 
     def truth(self, video: str) -> list[str]:
         """Return the file with the known gaze density, which only the synthetic demo has."""

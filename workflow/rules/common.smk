@@ -59,4 +59,4 @@ def smk_results(wildcards):
 
 
 def smk_raw(wildcards):
-    return f"results/{DS}/raw"
+    return smk_plan.raw

@@ -1,0 +1,48 @@
+"""Which original files stand for a video's pictures and for its gaze: what the steps after the download depend on.
+
+Names only, and no heavy import: the Snakefile, which every job parses again, asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from dynsal import layout
+from dynsal.config import DatasetConfig
+
+Names = Callable[[DatasetConfig, str], list[str]]
+
+
+class Originals(NamedTuple):
+    """Functions of (section ``dataset``, video) that return paths below the data set's folder of original files."""
+
+    pictures: Names
+    """The first is the video itself, or what holds it."""
+    gaze: Names
+    """A data base, or the manifest of a video's folder."""
+
+
+def _hevc33_pictures(_: DatasetConfig, video: str) -> list[str]:
+    return [layout.hevc33_file(video), "video_database.mat"]
+
+
+def _diem_pictures(_: DatasetConfig, video: str) -> list[str]:
+    return [f"{video}/video/{video}.mp4"]
+
+
+def _manifest(_: DatasetConfig, video: str) -> list[str]:
+    return [f"{video}/manifest.json"]
+
+
+ORIGINALS: dict[str, Originals] = {
+    "demo": Originals(_diem_pictures, _manifest),
+    "diem": Originals(_diem_pictures, _manifest),
+    "hevc33": Originals(_hevc33_pictures, lambda *_: ["video_database.mat"]),
+}
+"""Name of the data set -> its original files."""
+
+
+def raw_root(dataset: DatasetConfig, ds: str) -> str:
+    """Return the folder of the original files, relative to the working directory."""
+    return f"results/{ds}/raw"
