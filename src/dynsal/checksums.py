@@ -90,7 +90,9 @@ def record(dataset: str, row: RegistryRow, size: int, digest: str, source: str) 
     *_, last = lock_files()
     for path in lock_files():
         try:
-            with locked(path):
+            with locked(
+                path.with_name(f".{path.name}.lock"), f"{path}: another process writes to it; waiting"
+            ):
                 rows = _read(path)
                 standing = rows.setdefault((dataset, row.file), new)
                 if standing is new:

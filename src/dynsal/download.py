@@ -20,7 +20,7 @@ from tqdm import tqdm
 from dynsal import checksums, layout, manifests, places
 from dynsal.checksums import Digest, Expected
 from dynsal.errors import DataError
-from dynsal.fileio import atomic, is_disk_full, sha256
+from dynsal.fileio import atomic, is_disk_full, seal, sha256
 from dynsal.layout import RegistryRow
 from dynsal.locks import locked
 from dynsal.transfer import Failed, Transfer
@@ -81,8 +81,9 @@ def fetch(
     before = _stamp(target)
     if before is not None and _is_right(target, row, dataset):
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with locked(target):
+    with locked(
+        target.with_name(f".{target.name}.fetch"), f"{target}: another process is fetching it; waiting"
+    ):
         if _stamp(target) not in (None, before) and _is_right(target, row, dataset):
             return target  # another process was faster
         if target.exists():
@@ -184,7 +185,7 @@ def _copy_video(files: list[Path], source: Path, folder: Path) -> Path:
                 raise DataError(
                     path, "was not copied faithfully", "Check the disk, then run the same command again"
                 )
-        _seal(target)
+        seal(target)
     return manifests.write_manifest(folder)
 
 
@@ -213,7 +214,7 @@ def _from_folder(source: Path, wanted: Wanted, target: Path, in_place: bool) -> 
         if is_disk_full(error):
             raise _no_space(target, size) from error
         raise Failed(str(error)) from error
-    _seal(target)
+    seal(target)
     return size
 
 
@@ -259,7 +260,7 @@ def _from_address(place: str, wanted: Wanted, target: Path, progress: bool) -> i
             if not again:
                 raise Failed(f"{problem}; removed")
             log.warning("%s: %s; beginning again", place, problem)
-    _seal(part)
+    seal(part)
     os.replace(part, target)
     transfer.notes.forget()
     return target.stat().st_size
@@ -315,15 +316,6 @@ def _by_hand(row: RegistryRow, dataset: str) -> str:
         f"{retry} by hand{page} ({described}{licence}): put the file at {DROP.absolute() / dataset / row.file}, or as "
         f"{dataset}/{row.file} into a folder named in DYNSAL_MIRROR or the key mirrors; then run the same command again"
     )
-
-
-def _seal(path: Path) -> None:
-    """Flush to disk, and make read-only for whom the umask lets read."""
-    umask = os.umask(0)
-    os.umask(umask)
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    path.chmod(0o444 & ~umask)
 
 
 def _require_space(target: Path, needed: int) -> None:

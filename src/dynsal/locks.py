@@ -1,4 +1,4 @@
-"""Locks between processes: who comes second waits, then finds the work done."""
+"""One process at a time: for work that several need and only one should do."""
 
 from __future__ import annotations
 
@@ -13,29 +13,27 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of ``path`` for the block; whoever else asks for it, process or thread, waits.
+def locked(path: Path, busy: str) -> Iterator[None]:
+    """Hold the lock file ``path`` for the block; who else asks for it, process or thread, logs ``busy`` and waits.
 
-    The lock is a hidden file beside the path, taken with flock, so that the kernel frees it when its holder is killed.
-    It is removed at the end. On a file system without flock (some NFS mounts) this is logged, and nobody waits.
+    The kernel frees the lock of a process that dies. The file is removed at the end. Where the file system has no such
+    locks (some NFS mounts) this is logged, and nobody waits.
     """
-    lock = path.with_name(f".{path.name}.lock")
-    descriptor = _acquire(lock, path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = _acquire(path, busy)
     try:
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
-def _acquire(lock: Path, path: Path) -> int:
+def _acquire(path: Path, busy: str) -> int:
     while True:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if not _take(descriptor, path):
-                return descriptor
             # Whoever held the lock has removed its file: a lock on that one would keep nobody else out.
-            if lock.exists() and os.path.samestat(os.fstat(descriptor), lock.stat()):
+            if not _take(descriptor, path, busy) or _is_at(descriptor, path):
                 return descriptor
         except BaseException:
             os.close(descriptor)
@@ -43,17 +41,22 @@ def _acquire(lock: Path, path: Path) -> int:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: Path) -> bool:
+def _take(descriptor: int, path: Path, busy: str) -> bool:
     """Wait for the lock; return whether there is such a thing here."""
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("%s: waiting for another process that works on it", path)
+            log.info("%s", busy)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError as error:
-        log.warning(
-            "%s: no locks on this file system (%s); do not fetch it twice at once", path, error.strerror
-        )
+        log.warning("%s: no locks on this file system (%s): run one process at a time", path, error.strerror)
         return False
     return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -100,12 +100,13 @@ class Transfer:
             except (OSError, http.client.HTTPException, _Broken) as error:
                 if is_disk_full(error):
                     raise
-                reason = str(getattr(error, "reason", error)) or type(error).__name__
+                reason = _text(error)
             got = self._got()
             failures = 1 if got >= best + SLOWEST * WINDOW else failures + 1
             best = max(best, got)
             if failures >= ATTEMPTS:
-                raise Failed(f"{reason}; {got} of {self.size or 'unknown'} bytes so far")
+                so_far = f"; {got} of {self.size or 'unknown'} bytes so far" if got else ""
+                raise Failed(reason + so_far)
             log.info("%s: %s; trying again", self.place, reason)
             time.sleep(max(wait, BACKOFF * 2 ** (failures - 1)))
 
@@ -274,6 +275,11 @@ class _Meter:
                 of = "" if self._total is None else f" of {self._total / 1e6:.1f}"
                 log.info("%s: %.1f%s MB, %.1f MB/s", self._name, self._got / 1e6, of, speed)
             self._logged = (now, self._got)
+
+
+def _text(error: Exception) -> str:
+    cause = getattr(error, "reason", error)  # urllib wraps what went wrong
+    return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
 
 
 def _is_page(headers: Message, name: str) -> bool:
