@@ -104,6 +104,25 @@ def test_the_same_version_is_resumed_without_a_checksum(server, tmp_path, mode):
     assert server.sent == len(DATA)
 
 
+@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize("mode", ["versions", "liar"])
+def test_the_next_run_resumes_what_is_still_the_same_version(server, tmp_path, monkeypatch, mode, changed):
+    """Without a checksum: the ETag kept beside the part tells, also after the first run was interrupted."""
+    row = unknown(f"{server.url}/{mode}/x")
+
+    def interrupt(_seconds):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(transfer.time, "sleep", interrupt)
+        brought(row, tmp_path)
+    if changed:
+        server.data = WRONG
+    assert brought(row, tmp_path) == server.data
+    assert server.requests[:2] == [(mode, 0), (mode, 250_000)]
+    assert (server.sent == len(DATA)) is not changed
+
+
 def test_pieces_of_which_nothing_tells_the_version(server, tmp_path, monkeypatch):
     """Without ETag and checksum, pieces are joined within one run if the length stays, but not with an earlier run's."""
     (tmp_path / "out").mkdir()
