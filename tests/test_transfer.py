@@ -59,9 +59,12 @@ def test_truncated_and_nothing_to_check_it_by(server, tmp_path, mode):
     assert server.asked(mode) >= transfer.ATTEMPTS
 
 
-def test_no_length_at_all_is_taken_only_with_a_checksum(server, tmp_path):
-    assert "tells no length" in reason(unknown(f"{server.url}/nolength/x"), tmp_path)
-    assert brought(known(f"{server.url}/nolength/x"), tmp_path) == DATA
+def test_no_length_at_all_is_taken_only_with_a_checksum_or_a_size(server, tmp_path):
+    url = f"{server.url}/nolength/x"
+    assert "tells no length" in reason(unknown(url), tmp_path)
+    assert brought(known(url), tmp_path) == DATA
+    sized = RegistryRow("b.zip", len(DATA), None, (url,), "free")
+    assert fetch(sized, tmp_path / "b.zip", dataset="toy", progress=False).read_bytes() == DATA
 
 
 @settings(max_examples=12, deadline=None)
@@ -153,6 +156,7 @@ def test_killed_between_the_last_byte_and_the_name(server, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / ".a.zip.part").write_bytes(DATA)
+    (out / ".a.zip.part").chmod(0o444)
     assert brought(known(f"{server.url}/ok/x"), tmp_path) == DATA
     assert server.requests == [("ok", len(DATA))]
     assert server.sent == 0
