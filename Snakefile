@@ -19,6 +19,7 @@ wildcard_constraints:
     ds=smk_plan.ds,
     video="|".join(smk_plan.videos),
     model="|".join([*smk_plan.models, *smk_plan.floors]),
+    baseline="|".join(smk_plan.baselines) or "none",
     seed=r"\d+",
     factor=r"\d+",
 
@@ -36,6 +37,7 @@ include: "workflow/rules/flow.smk"
 include: "workflow/rules/augment.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/baselines.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 
@@ -46,7 +48,9 @@ localrules:
     flows,
     models,
     table1,
+    table2,
     figures,
+    figures2,
 
 
 rule data:
@@ -74,7 +78,19 @@ rule table1:
         "results/table1.csv",
 
 
+rule table2:
+    """Table 2 of the configured data set: the last net against the baselines."""
+    input:
+        "results/table2.csv",
+
+
 rule figures:
-    """The pictures."""
+    """The pictures of Table 1."""
     input:
         smk_figures,
+
+
+rule figures2:
+    """The pictures of Table 2."""
+    input:
+        expand(f"results/{DS}/figures/gallery.{{kind}}", kind=["png", "pdf"]),

@@ -18,6 +18,11 @@ class Options(BaseModel):
     """Unknown keys are refused and numbers must be numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model: str
+
+    def files(self) -> tuple[str, ...]:
+        """Return the files of the registry ``baselines`` that the model needs with these options."""
+        return ()
 
 
 class GbvsOptions(Options):
@@ -66,6 +71,10 @@ class IclOptions(Options):
         description="Frames over which past activity decays in the temporal form (from the paper's text; its "
         "constant is unknown); `null` treats every frame by itself.",
     )
+
+    def files(self) -> tuple[str, ...]:
+        """Return the filter bank."""
+        return ("AW.mat",)
 
 
 class SelfResemblanceOptions(Options):
@@ -119,6 +128,10 @@ class RudoyOptions(Options):
     samples: Count = Field(10_000, description="Pixels drawn from a map for mean shift.")
     pairs: Count = Field(100_000, description="Most pairs of source and destination in training.")
     seed: int = Field(0, description="Seed of all sampling and of the forest.")
+
+    def files(self) -> tuple[str, ...]:
+        """Return the face cascade, if faces are looked for."""
+        return ("haarcascade_frontalface_alt2.xml",) if self.faces else ()
 
 
 BaselineOptions = Annotated[

@@ -165,6 +165,12 @@ def diem_frames() -> dict[str, int]:
     return {row["video"]: int(row["frames"]) for _, row in rows}
 
 
+def published_sizes() -> dict[str, tuple[int, int]]:
+    """Return width and height of the working copies of DIEM's test videos in Rudoy et al.'s release."""
+    rows = _rows(_resource("protocols", "published_sizes"), ("video", "width", "height"))
+    return {row["video"]: (int(row["width"]), int(row["height"])) for _, row in rows}
+
+
 def hevc33_file(video: str) -> str:
     """Return the path of an hevc33 video, as in the registry."""
     return f"videos/{_RENAMED.get(video, video)}.avi"

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dynsal import layout, originals
+from dynsal import baselines, layout, originals
 from dynsal.config import RESERVED, Config, ConfigError, ModelConfig, stage_json
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -69,6 +69,7 @@ class Plan:
         self.videos = [*self.train, *self.validation, *self.test]
         self.models = sorted(config.models, key=lambda name: (*_paper_order(config.models[name]), name))
         self.seeds = config.seeds
+        self.baselines = list(config.baselines.models)
         self.floors = [name for name in RESERVED if name != "oracle" or self.ds == "demo"]
 
     def params(self, *sections: str) -> str:
@@ -144,6 +145,64 @@ class Plan:
         return [
             path for name, seeds in self.runs().items() for seed in seeds for path in self.scores(name, seed)
         ]
+
+    def compared(self) -> dict[str, list[int]]:
+        """Return the seeds of every row of Table 2: the last net of Table 1, the baselines, floors and ceilings."""
+        return {
+            self.models[-1]: self.seeds,
+            **{name: [0] for name in [*self.baselines, *self.floors]},
+        }
+
+    def compared_scores(self) -> list[str]:
+        """Return the score files behind Table 2."""
+        return [
+            path
+            for name, seeds in self.compared().items()
+            for seed in seeds
+            for path in self.scores(name, seed)
+        ]
+
+    def shown_maps(self) -> list[str]:
+        """Return the files with one map of every baseline and test video, for the gallery."""
+        return [f"results/{self.ds}/maps/{name}/{video}.h5" for name in self.baselines for video in self.test]
+
+    def sections(self, *whole: str, **keys: Sequence[str]) -> str:
+        """Return whole sections and single keys of others as one stable JSON string."""
+        return json.dumps(
+            {**json.loads(self.params(*whole)), **json.loads(self.fields(**keys))}, sort_keys=True
+        )
+
+    def baseline_options(self, name: str) -> str:
+        """Return the options of a baseline as one stable JSON string."""
+        return json.dumps(self.config.baselines.models[name].model_dump(mode="json"), sort_keys=True)
+
+    def timed_baselines(self) -> str:
+        """Return options and files of all baselines as one stable JSON string."""
+        entries = {
+            name: {"options": json.loads(self.baseline_options(name)), "files": self.baseline_files(name)}
+            for name in self.baselines
+        }
+        return json.dumps(entries, sort_keys=True)
+
+    def baseline_code(self, name: str) -> str:
+        """Return the module of a baseline, which is loaded by name only."""
+        return f"baselines.{self._baseline(name).module}"
+
+    def baseline_files(self, name: str) -> list[str]:
+        """Return the files that a baseline needs: downloads, and the trained model of one that learns."""
+        trained = (
+            [f"results/{self.ds}/models/{name}/seed0/model.safetensors"]
+            if self._baseline(name).trained
+            else []
+        )
+        return self.downloads_of(name) + trained
+
+    def downloads_of(self, name: str) -> list[str]:
+        """Return the downloads that a baseline needs."""
+        return [f"results/baselines/raw/{file}" for file in self.config.baselines.models[name].files()]
+
+    def _baseline(self, name: str) -> baselines.Entry:
+        return baselines.REGISTRY[self.config.baselines.models[name].model]
 
     def trainings(self, name: str) -> list[str]:
         """Return one file (such as history.csv) of every training."""

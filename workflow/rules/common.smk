@@ -54,6 +54,12 @@ smk_registry_pattern = "|".join(re.escape(row.file) for row in smk_plan.registry
 smk_init = [] if smk_plan.config.net.init == "he" else smk_plan.config.net.init
 
 
+smk_reader = smk_plan.config.dataset.name
+smk_baseline_size = (
+    " ".join(["--size", *map(str, smk_plan.config.baselines.size)]) if smk_plan.config.baselines.size else ""
+)
+
+
 def smk_results(wildcards):
     return f"results/{DS}"
 
