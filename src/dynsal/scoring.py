@@ -70,7 +70,7 @@ def read_points(path: Path) -> pd.DataFrame:
         if bad.any():
             line = int(np.flatnonzero(bad)[0])
             raise DataError(
-                f"{path}:{line + 2}", f"{name} is {table[name].iloc[line]!r}", "Correct or remove the row"
+                f"{path}:{line + 2}", f"{name} is {table[name].iloc[line]}", "Correct or remove the row"
             )
         table[name] = numbers
     return table.astype({"frame": np.int64, "x": np.float64, "y": np.float64})

@@ -80,7 +80,8 @@ def _size(chosen: tuple[int, int] | None, otherwise: tuple[int, int]) -> str:
 
 def _flow_time(timings: pd.DataFrame, net: str) -> str:
     """Return what a net needs besides its own time."""
-    return f"{net} needs flow besides, {timings.loc['flow', 'ms_per_frame']:.1f} ms a frame"
+    milliseconds = float(timings["ms_per_frame"]["flow"])
+    return f"{net} needs flow besides, {milliseconds:.1f} ms a frame"
 
 
 if __name__ == "__main__":

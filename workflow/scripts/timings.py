@@ -1,6 +1,7 @@
 """Time every model of Table 2 on the same frames and one core: milliseconds per map."""
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -26,7 +27,7 @@ def seconds_per_flow(frames: list[Frame], flow: FlowConfig) -> float:
     grey = [np.asarray(cv2.cvtColor(frame.bgr, cv2.COLOR_BGR2GRAY), np.uint8) for frame in frames]
     estimate = estimator(flow.estimator)
     start = time.perf_counter()
-    for first, second in zip(grey[:-1], grey[1:], strict=True):
+    for first, second in itertools.pairwise(grey):
         estimate(first, second)
     return (time.perf_counter() - start) / (len(grey) - 1)
 

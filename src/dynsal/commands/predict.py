@@ -139,11 +139,8 @@ def needed_files(options: Options, given: list[Path]) -> dict[str, Path]:
     from dynsal.layout import registry_row
 
     name = options.model
-    found = baselines.by_name(arguments.files)
-    entry = baselines.REGISTRY[name]
-    if entry.trained and Path(arguments.model).suffix == ".npz":
-        found["model"] = Path(arguments.model)
-    if entry.trained and "model" not in found:
+    found = baselines.by_name(given)
+    if baselines.REGISTRY[name].trained and "model" not in found:
         raise DataError(
             name,
             "must be trained first",
