@@ -22,7 +22,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import io
 
-from dynsal.baselines.base import Frame, Map, Maps
+from dynsal.baselines.base import Frame, Maps
 from dynsal.baselines.matlab import Floats, fspecial_gaussian, imfilter, imresize, mat2gray, rgb_float
 from dynsal.baselines.stream import same_size
 from dynsal.config_baselines import IclOptions
@@ -84,7 +84,9 @@ def read_filters(files: Mapping[str, Path]) -> Floats:
     """
     path = files.get("AW.mat")
     if path is None or not path.is_file():
-        raise DataError(path or "AW.mat", "the filters of ICL are missing", "Download the data set `baselines`")
+        raise DataError(
+            path or "AW.mat", "the filters of ICL are missing", "Download the data set `baselines`"
+        )
     try:
         filters = np.asarray(io.loadmat(path, variable_names=["W"])["W"])
     except KeyError as error:

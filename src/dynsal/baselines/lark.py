@@ -19,14 +19,14 @@ REGULARISER = 1e-7
 
 
 def kernel(dimensions: int) -> Floats:
-    """Return the 3 x 3 (x 3) weights of a window, the last axis being time: a disk for every pair of axes, multiplied,
-    each slice in time divided by its own centre.
+    """Return the weights of a window, 3 x 3, or 3 x 3 x 3 with time as the last axis.
+
+    They are a disk, or the product of the disks of every pair of axes; each slice in time is divided by its own centre.
     """
-    disk = fspecial_disk(1)
-    if dimensions == 2:
-        return disk / disk[1, 1]
-    weights: Floats = disk[:, :, None] * disk[:, None, :] * disk[None, :, :]
-    return weights / weights[1, 1]
+    weights = disk = fspecial_disk(1)
+    if dimensions == 3:
+        weights = disk[:, :, None] * disk[:, None, :] * disk
+    return np.asarray(weights / weights[1, 1])
 
 
 def steering(volume: Floats, weights: Floats) -> Floats:
@@ -58,7 +58,8 @@ def steering(volume: Floats, weights: Floats) -> Floats:
     squares, vectors = np.linalg.eigh(moments)
     singular = np.sqrt(np.maximum(squares, 0))
     # Geometric mean of the other singular values: of one in two dimensions, of two in three.
-    others = np.stack([np.delete(singular, i, axis=-1).prod(axis=-1) for i in range(n)], axis=-1) ** (1 / (n - 1))
+    others = np.stack([np.delete(singular, i, axis=-1).prod(axis=-1) for i in range(n)], axis=-1)
+    others **= 1 / (n - 1)
     energy = ((singular.prod(axis=-1) + REGULARISER) / weights.sum()) ** SENSITIVITY
     stretch = (singular + 1) / (others + 1) * energy[..., None]
     steered: Floats = (vectors * stretch[..., None, :]) @ np.swapaxes(vectors, -1, -2)
@@ -94,4 +95,4 @@ def descriptors(steered: Floats, smoothing: float, swapped: bool = False) -> Flo
 def mirrored(n: int, offset: int) -> NDArray[np.intp]:
     """Return which sample of n lies ``offset`` after each one, mirrored at both ends without repeating the border."""
     places = np.abs(np.arange(n) + offset)
-    return np.minimum(places, 2 * (n - 1) - places)
+    return np.asarray(np.minimum(places, 2 * (n - 1) - places))

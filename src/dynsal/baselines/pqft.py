@@ -173,7 +173,8 @@ def _opponents(rgb: Floats, clip_yellow: bool) -> Floats:
     return np.stack([red - green, blue - yellow, (r + g + b) / 3], axis=-1)
 
 
-def _pqft2(small: Floats, earlier: Floats) -> Floats:
+def pqft2_saliency(small: Floats, earlier: Floats) -> Floats:
+    """Return the map, in [0, 1], of two shrunk RGB frames (H x W x 3, in [0, 1]), as Le Ngo's program computes it."""
     colours = _opponents(small, clip_yellow=False)
     motion = np.abs(colours[..., 2] - earlier.mean(axis=-1))
     c1, c2 = quaternion_spectrum(motion, colours)
@@ -187,7 +188,8 @@ def _pqft2(small: Floats, earlier: Floats) -> Floats:
     return mat2gray(imfilter(saliency, fspecial_gaussian(8, 3)))
 
 
-def _guo(small: Floats, earlier: Floats) -> Floats:
+def guo_saliency(small: Floats, earlier: Floats) -> Floats:
+    """Return the map of two shrunk RGB frames as Guo's program computes it; see `pqft2_saliency`."""
     motion = np.abs(rgb2gray(earlier) - rgb2gray(small))
     halves = np.stack(quaternion_spectrum(motion, _opponents(small, clip_yellow=True)))
     norm = np.sqrt((halves.real**2 + halves.imag**2).sum(axis=0))
@@ -205,6 +207,6 @@ def _at_aspect(shape: tuple[int, int]) -> tuple[int, int]:
 
 
 _VARIANTS = {
-    "pqft2": _Variant(lambda _: (SIDE, SIDE), "bilinear", _pqft2),
-    "guo": _Variant(_at_aspect, "bicubic", _guo),
+    "pqft2": _Variant(lambda _: (SIDE, SIDE), "bilinear", pqft2_saliency),
+    "guo": _Variant(_at_aspect, "bicubic", guo_saliency),
 }

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -193,7 +194,9 @@ def rgb_to_lab(bgr: NDArray[np.uint8]) -> Floats:
     """Return CIE L*a*b* (D65) of an sRGB image; L in [0, 100]."""
     relative = _LINEAR[bgr[..., ::-1]] @ (_XYZ / _XYZ.sum(axis=1, keepdims=True)).T
     f = np.where(relative > (6 / 29) ** 3, np.cbrt(relative), relative * (29 / 6) ** 2 / 3 + 4 / 29)
-    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1)
+    return np.stack(
+        [116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], axis=-1
+    )
 
 
 def global_resemblance(described: Floats) -> Floats:
@@ -219,8 +222,8 @@ def global_resemblance(described: Floats) -> Floats:
     for distance in range(rows):
         upper, lower = padded[: len(padded) - distance], padded[distance:]
         products = upper @ np.swapaxes(lower, -1, -2)  # of rows y and y + distance: y, column, other column
-        inner = sum(products[:, i : i + columns, i : i + columns] for i in range(WINDOW_GLOBAL))
-        inner = sum(inner[i : i + rows - distance] for i in range(WINDOW_GLOBAL))
+        inner = _total(products[:, i : i + columns, i : i + columns] for i in range(WINDOW_GLOBAL))
+        inner = _total(inner[i : i + rows - distance] for i in range(WINDOW_GLOBAL))
         inner /= norms[: rows - distance, :, None] * norms[distance:, None, :]
         alike = np.exp((inner - 1) / STATIC_FALL_OFF**2)
         result[: rows - distance] += alike.sum(axis=2)
@@ -252,4 +255,8 @@ def local_resemblance(described: Floats) -> Floats:
 
 def _box(array: Floats, side: int) -> Floats:
     """Return the sums over all whole windows of side x side."""
-    return sliding_window_view(array, (side, side)).sum(axis=(-2, -1))
+    return np.asarray(sliding_window_view(array, (side, side)).sum(axis=(-2, -1)))
+
+
+def _total(arrays: Iterator[Floats]) -> Floats:
+    return functools.reduce(np.add, arrays)
