@@ -31,17 +31,13 @@ def files(tmp_path_factory) -> dict[str, Path]:
 def video(n: int, kept: set[int] | None = None) -> list[Frame]:
     rng = np.random.default_rng(2)
     coarse = rng.integers(0, 256, (n, 12, 16, 3), dtype=np.uint8)
-    return [
-        Frame(i, i / 30, cv2.resize(coarse[i], (48, 36)), kept is None or i in kept) for i in range(n)
-    ]
+    return [Frame(i, i / 30, cv2.resize(coarse[i], (48, 36)), kept is None or i in kept) for i in range(n)]
 
 
 def patches(bgr: np.ndarray) -> np.ndarray:
     """Return all patches, 192 x 8249, in Matlab's order of elements."""
     image = imresize(bgr[..., ::-1] / 255.0, (80, 120))
-    return np.array(
-        [image[y : y + 8, x : x + 8].ravel(order="F") for y in range(73) for x in range(113)]
-    ).T
+    return np.array([image[y : y + 8, x : x + 8].ravel(order="F") for y in range(73) for x in range(113)]).T
 
 
 def weights_of(activity: np.ndarray) -> np.ndarray:
@@ -138,8 +134,7 @@ def test_bad_filters_are_named(tmp_path, content, problem):
 def test_a_truncated_file_is_named(tmp_path, files):
     path = tmp_path / "AW.mat"
     path.write_bytes(files["AW.mat"].read_bytes()[:-5000])
-    io.loadmat(files["AW.mat"])
-    with pytest.raises(DataError, match="damaged|no matrix W"):
+    with pytest.raises(DataError, match=r"damaged|no matrix W"):
         read_filters({"AW.mat": path})
 
 

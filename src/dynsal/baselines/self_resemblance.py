@@ -191,7 +191,10 @@ def static_descriptors(bgr: NDArray[np.uint8]) -> Floats:
 
 
 def rgb_to_lab(bgr: NDArray[np.uint8]) -> Floats:
-    """Return CIE L*a*b* (D65) of an sRGB image; L in [0, 100]."""
+    """Return CIE L*a*b* (D65) of an sRGB image; L in [0, 100].
+
+    OpenCV's float conversion interpolates in tables and is off by up to .3.
+    """
     relative = _LINEAR[bgr[..., ::-1]] @ (_XYZ / _XYZ.sum(axis=1, keepdims=True)).T
     f = np.where(relative > (6 / 29) ** 3, np.cbrt(relative), relative * (29 / 6) ** 2 / 3 + 4 / 29)
     return np.stack(

@@ -9,7 +9,8 @@ half and one and a half times as many frames (`dynsal.baselines.stream.blocks`).
     left out because a map needs none. The spectral residual of every X-T and every Y-T slice is squared, smoothed, and
     the two families are added. As in the program of 2007 a spectrum's mean is taken over 3 x 3 frequencies, border ones
     repeated, and the Gaussian has sigma 2.5. As in OpenCV's version the logarithm is that of 1 + amplitude (grey levels
-    up to 255), which a zero amplitude does not upset.
+    up to 255), which a zero amplitude does not upset. It presumes some noise: slices that stay exactly the same, as in
+    synthetic clips, respond no less than those with motion.
 ``phase3d``
     The phase of the block's 3-D spectrum alone, squared, averaged over disks of radius 3 in 6 frames (2 before to 3
     after); zeros lie outside the block.
