@@ -243,6 +243,21 @@ def test_frames_that_are_not_kept_are_part_of_the_volume():
     np.testing.assert_allclose(found[3], expected[3], atol=1e-6)
 
 
+@pytest.mark.parametrize("form", ["space_time", "static_global", "static_local"])
+@pytest.mark.parametrize("colour", [(0, 0, 0), (30, 77, 201)])
+def test_rounding_noise_of_flat_frames_is_not_stretched(form, colour):
+    frames = [Frame(i, i / 30, np.full((37, 53, 3), colour, np.uint8), True) for i in range(3)]
+    for _, found in SelfResemblance(SelfResemblanceOptions(form=form), {}).maps(frames):
+        assert not found.any()
+
+
+def test_a_still_picture_keeps_its_contrast():
+    # Without change in time what distinguishes places is minute, yet far above rounding.
+    frames = [Frame(i, i / 30, video(1)[0].bgr, True) for i in range(3)]
+    ((_, found), *_) = SelfResemblance(SelfResemblanceOptions(), {}).maps(frames)
+    assert found.max() == pytest.approx(1)
+
+
 def test_a_lone_change_is_salient():
     grey = np.random.default_rng(2).integers(100, 150, (64, 64, 1), dtype=np.uint8)
     frames = [Frame(i, i / 30, np.repeat(grey, 3, axis=2), True) for i in range(6)]

@@ -8,12 +8,11 @@
     their maps are averaged. A video of one frame counts as two equal ones, a constant block gives zero maps.
 ``static_global``, ``static_local``
     3 x 3 descriptors of each frame's Lab channels, compared with those of the whole frame, or of a 7 x 7 surround. A
-    channel without contrast is zero.
+    channel without contrast is zero, and so is the map of a flat frame.
 """
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -40,8 +39,8 @@ STATIC_SMOOTHING = 0.2
 WINDOW_GLOBAL, WINDOW_LOCAL, SURROUND = 7, 9, 7
 """Sides of the window of descriptors that stands for a pixel, and of its surround in the local form."""
 
-_FLAT = 1e-6
-"""Range of a Lab channel (of about 100) up to which its contrast is taken for rounding noise."""
+_FLAT_LAB, _FLAT = 1e-6, 1e-12
+"""Contrast that is taken for rounding noise: range of a Lab channel (of about 100), range of maps by their maximum."""
 
 # Linear sRGB to XYZ; its row sums are the white point, D65.
 _XYZ = np.array(
@@ -123,7 +122,7 @@ def _stretched(maps: Floats, shape: tuple[int, int]) -> Floats:
     # Enlarging commutes with stretching, so that no full-size map needs to be held, but the bicubic overshoot counts.
     enlarged = [imresize(maps[..., k], shape) for k in range(maps.shape[-1])]
     low, high = min(map(np.min, enlarged)), max(map(np.max, enlarged))
-    return (maps - low) / (high - low) if high > low else np.zeros_like(maps)
+    return np.zeros_like(maps) if _flat(low, high) else (maps - low) / (high - low)
 
 
 def space_time(volume: Floats) -> Floats:
@@ -171,8 +170,10 @@ def static_map(bgr: NDArray[np.uint8], local: bool = False) -> Map:
     H x W, in [0, 1].
     """
     described = static_descriptors(bgr)
-    resemblance = local_resemblance(described) if local else global_resemblance(described)
-    return imresize(mat2gray(1 / resemblance), bgr.shape[:2], "bilinear").astype(np.float32)
+    small = 1 / (local_resemblance(described) if local else global_resemblance(described))
+    if _flat(small.min(), small.max()):
+        return np.zeros(bgr.shape[:2], np.float32)
+    return imresize(mat2gray(small), bgr.shape[:2], "bilinear").astype(np.float32)
 
 
 def static_descriptors(bgr: NDArray[np.uint8]) -> Floats:
@@ -184,8 +185,7 @@ def static_descriptors(bgr: NDArray[np.uint8]) -> Floats:
     weights = lark.kernel(2)
     described = []
     for channel in np.moveaxis(small, -1, 0):
-        flat = np.ptp(channel) < _FLAT
-        stretched = np.zeros_like(channel) if flat else mat2gray(channel)
+        stretched = np.zeros_like(channel) if np.ptp(channel) < _FLAT_LAB else mat2gray(channel)
         described.append(lark.descriptors(lark.steering(stretched, weights), STATIC_SMOOTHING, swapped=True))
     return np.concatenate(described, axis=-1)
 
@@ -256,10 +256,17 @@ def local_resemblance(described: Floats) -> Floats:
     return result
 
 
+def _flat(low: float, high: float) -> bool:
+    return high - low <= _FLAT * high
+
+
 def _box(array: Floats, side: int) -> Floats:
     """Return the sums over all whole windows of side x side."""
     return np.asarray(sliding_window_view(array, (side, side)).sum(axis=(-2, -1)))
 
 
 def _total(arrays: Iterator[Floats]) -> Floats:
-    return functools.reduce(np.add, arrays)
+    total = next(arrays).copy()
+    for array in arrays:
+        total += array
+    return total
