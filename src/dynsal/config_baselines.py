@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -88,6 +88,12 @@ class SelfResemblanceOptions(Options):
     overlap: Annotated[int, Field(ge=0)] = Field(
         0, description="Space-time: frames that neighbouring blocks share; their maps are averaged."
     )
+
+    @model_validator(mode="after")
+    def _blocks_advance(self) -> SelfResemblanceOptions:
+        if self.overlap >= self.block:
+            raise ValueError(f"overlap {self.overlap} must be smaller than block {self.block}")
+        return self
 
 
 class SpectralOptions(Options):
