@@ -695,3 +695,18 @@ def test_photographs_agree_with_the_literal_version(options, mirror):
     image = cv2.resize(cv2.imread(str(path)), (208, 156), interpolation=cv2.INTER_AREA)
     expected = literal_itti(image) if options.model == "itti" else literal_gbvs(options.channels, [image])
     assert_allclose(maps(options, image)[0], expected, atol=1e-6)
+
+
+@pytest.mark.data
+def test_fit_stands_in_for_the_table_of_the_toolbox(mirror):
+    path = mirror / "baselines" / "rgb2dkl.m"
+    if not path.is_file():
+        pytest.skip("the mirror has no rgb2dkl.m")
+    assert_allclose(fitted_table(), read_table(path), atol=0.0131)
+    for number, photograph in enumerate(sorted((mirror / "osie" / "stimuli").glob("*.jpg"))[:25]):
+        image = cv2.imread(str(photograph))
+        if number % 3:
+            size = (256, 144) if number % 3 == 1 else (208, 116)
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        exact = maps(GbvsOptions(), image, files={"rgb2dkl.m": path})[0]
+        assert np.corrcoef(exact.ravel(), maps(GbvsOptions(), image)[0].ravel())[0, 1] > 0.9998
