@@ -57,14 +57,14 @@ def imresize(array: Numbers, size_or_scale: tuple[int, int] | float, method: Met
     result: Array = array
     for axis in (0, 1) if rows_first else (1, 0):
         weights = _weights(array.shape[axis], size[axis], scales[axis], method)
-        result = _along(weights, result, axis)
+        result = along(weights, result, axis)
         if whole:
             result = np.floor(np.clip(result, 0, 255) + 0.5).astype(np.uint8)
     return cast(Numbers, np.ascontiguousarray(result, dtype=array.dtype))
 
 
-def _along(weights: sparse.csr_array, array: Array, axis: int) -> Array:
-    """Return the product of a matrix with one axis of an array, in float64."""
+def along(weights: sparse.csr_array, array: Array, axis: int) -> Array:
+    """Return the product of a sparse matrix with one axis of an array, in float64; never threaded."""
     moved = np.moveaxis(array, axis, 0)
     flat = moved.reshape(moved.shape[0], -1).astype(np.float64, copy=False)
     product: Floats = weights @ flat
