@@ -24,6 +24,10 @@ wildcard_constraints:
     factor=r"\d+",
 
 
+onstart:
+    print(smk_needs.announcement(smk_plan), file=sys.stderr)
+
+
 rule all:
     """Table 1 and its figures."""
     input:

@@ -91,9 +91,10 @@ class Plan:
         """Return the files of several videos for one step."""
         return [self.path(step, video) for video in videos]
 
-    def registry(self) -> list[layout.RegistryRow]:
-        """Return the files to download one by one; DIEM comes per video, the demo is generated."""
-        return layout.registry(self.ds) if layout.has_registry(self.ds) else []
+    def downloads_pattern(self) -> str:
+        """Return a regular expression of all files that are fetched one by one."""
+        names = [name for name in (self.config.dataset.name, "weights", "baselines") if layout.has_registry(name)]
+        return "|".join(re.escape(row.file) for name in names for row in layout.registry(name))
 
     @property
     def raw(self) -> str:

@@ -10,7 +10,7 @@ shell.prefix(
     f"set -euo pipefail; export OPENBLAS_NUM_THREADS=1 PYTHONPATH='{workflow.basedir}/src'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 )
 
-from dynsal import layout
+from dynsal import needs as smk_needs
 from dynsal import workflow as smk
 from dynsal.config import ConfigError
 from dynsal.errors import DataError
@@ -46,11 +46,6 @@ smk_figures = [
 ]
 
 
-def smk_sha256(wildcards):
-    return layout.registry_row(wildcards.ds, wildcards.file).sha256
-
-
-smk_registry_pattern = "|".join(re.escape(row.file) for row in smk_plan.registry()) or "none"
 smk_init = [] if smk_plan.config.net.init == "he" else smk_plan.config.net.init
 
 

@@ -1,4 +1,4 @@
-# Needs: nothing (demo), a mirror folder or the network (hevc33, diem).
+# Needs: nothing (demo), a mirror folder or the network (all others).
 # Makes: results/{ds}/raw/..., the original files, verified and read-only.
 
 
@@ -48,22 +48,43 @@ rule fetch_diem:
 
 
 rule download:
-    """Fetch one file of a data set's registry: a mirror folder first, then its addresses; checked by SHA-256."""
+    """Fetch one file of a registry: mirror folders first, then its addresses; verified, or recorded on first sight."""
     input:
         script=smk_script("download"),
     output:
-        ensure("results/{ds}/raw/{file}", sha256=smk_sha256),
+        "results/{registry}/raw/{file}",
     log:
-        "logs/{ds}/download/{file}.log",
+        "logs/{registry}/download/{file}.log",
     benchmark:
-        "results/{ds}/benchmarks/download/{file}.tsv"
+        "results/{registry}/benchmarks/download/{file}.tsv"
     wildcard_constraints:
-        ds="hevc33",
-        file=smk_registry_pattern,
+        registry="hevc33|salicon|weights|baselines",
+        file=smk_plan.downloads_pattern(),
     conda:
         "../../envs/data.yaml"
     params:
         mirrors=smk_plan.params("mirrors"),
     shell:
-        "python {input.script} --dataset {wildcards.ds} --file {wildcards.file:q} --params {params.mirrors:q}"
+        "python {input.script} --dataset {wildcards.registry} --file {wildcards.file:q} --params {params.mirrors:q}"
         " --out {output:q} --log {log:q}"
+
+
+rule download_all:
+    """Fetch all files of a data set of many small ones, several at a time; the manifest comes last."""
+    input:
+        script=smk_script("download"),
+    output:
+        "results/{registry}/raw/manifest.json",
+    log:
+        "logs/{registry}/download/all.log",
+    benchmark:
+        "results/{registry}/benchmarks/download/all.tsv"
+    wildcard_constraints:
+        registry="osie",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        mirrors=smk_plan.params("mirrors"),
+    shell:
+        "python {input.script} --dataset {wildcards.registry} --all --params {params.mirrors:q} --out {output:q}"
+        " --log {log:q}"
