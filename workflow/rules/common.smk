@@ -51,7 +51,7 @@ def smk_sha256(wildcards):
 
 
 smk_registry_pattern = "|".join(re.escape(row.file) for row in smk_plan.registry()) or "none"
-smk_init = [] if smk_plan.config.net.init == "he" else smk_plan.config.net.init
+smk_init = layout.initial_weights(smk_plan.config.net.init) or []
 
 
 def smk_results(wildcards):

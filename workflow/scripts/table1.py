@@ -9,7 +9,7 @@ import pandas as pd
 from dynsal import script, tables
 from dynsal.config import parse
 from dynsal.fileio import write_json, write_text
-from dynsal.provenance import costs, record
+from dynsal.provenance import costs, initial_weights, record
 from dynsal.workflow import Plan
 
 
@@ -25,6 +25,12 @@ def main(arguments: argparse.Namespace) -> None:
     )
     table = tables.table1(scores, order, plan.ds, config.table, pd.read_csv(arguments.paper))
     out = arguments.out
+    trainings = {
+        f"{model}/seed{seed}": json.loads(path.read_text(encoding="utf-8"))
+        for model in plan.models
+        for seed in plan.seeds
+        if (path := arguments.results / "models" / model / f"seed{seed}" / "provenance.json").exists()
+    }
     spread = tables.seed_spread(scores, "sauc")
     notes = {
         "sAUC": f"exact rank form; negatives are the fixations of {config.evaluate.pool_frames} frames of each other "
@@ -41,6 +47,8 @@ def main(arguments: argparse.Namespace) -> None:
         ),
         "skipped frames": json.dumps(tables.skipped(scores)) if tables.skipped(scores) else "none",
     }
+    if trainings:
+        notes["initial weights"] = initial_weights(trainings)
     if len(plan.seeds) > 1:
         notes["seeds"] = "standard deviation of sAUC over seeds: " + ", ".join(
             f"{name} {spread[name]:.3f}" for name in plan.models
@@ -61,17 +69,10 @@ def main(arguments: argparse.Namespace) -> None:
     }.items():
         write_text(out / name, frame.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
     write_text(out / "table1.md", tables.render(table, notes))
-    root = Path(__file__).resolve().parents[2]
-    trainings = {
-        f"{model}/seed{seed}": json.loads(path.read_text(encoding="utf-8"))
-        for model in plan.models
-        for seed in plan.seeds
-        if (path := arguments.results / "models" / model / f"seed{seed}" / "provenance.json").exists()
-    }
     write_json(
         out / "table1_provenance.json",
         {
-            **record(root),
+            **record(Path(__file__).resolve().parents[2]),
             "config": config.model_dump(mode="json"),
             "videos": {"train": plan.train, "validation": plan.validation, "test": plan.test},
             "skipped": tables.skipped(scores),
