@@ -94,10 +94,15 @@ def test_missing_file():
             layer("V2", "c", [blob(np.ones(2)), blob(np.ones(5)) + counted(7, counted(1, b"\x06"))]),
             "c, array 1: 5 numbers do not fit its shape 5x6",  # a repeated message is merged: dims 5 and 6
         ),
-        (layer("V1", "c", [blob(np.ones(3)) + number(1, 2)]), "c, array 0: 3 numbers do not fit its shape 2x0x0x0"),
+        (
+            layer("V1", "c", [blob(np.ones(3)) + number(1, 2)]),
+            "c, array 0: 3 numbers do not fit its shape 2x0x0x0",
+        ),
         (layer("V2", "c", [counted(5, np.ones(2, "<f4").tobytes())]), "2 numbers do not fit its shape none"),
         (
-            layer("V2", "c", [counted(5, np.ones(1, "<f4").tobytes()) + counted(7, counted(1, MINUS_ONE * 2))]),
+            layer(
+                "V2", "c", [counted(5, np.ones(1, "<f4").tobytes()) + counted(7, counted(1, MINUS_ONE * 2))]
+            ),
             "1 numbers do not fit its shape -1x-1",
         ),
     ],
@@ -130,7 +135,7 @@ def test_cut_short_anywhere(tmp_path, generation):
         if end == boundary:
             assert list(read_caffemodel(path)) == ["a"]
         else:
-            with pytest.raises(DataError, match="cut short|holds no layer"):
+            with pytest.raises(DataError, match=r"cut short|holds no layer"):
                 read_caffemodel(path)
 
 
@@ -146,6 +151,8 @@ def test_a_real_model(mirror):
     every = [array for each in found.values() for array in each]
     assert (len(found), len(every), sum(array.size for array in every)) == (160, 373, 5_944_567)
     assert [array.shape for array in found["conv_1"]] == [(64, 3, 7, 7), (64,)]
-    assert sum(np.abs(array).sum(dtype=np.float64) for array in every) == pytest.approx(852639495.7726326, rel=1e-12)
+    assert sum(np.abs(array).sum(dtype=np.float64) for array in every) == pytest.approx(
+        852639495.7726326, rel=1e-12
+    )
     assert found["conv_1"][0].sum(dtype=np.float64) == pytest.approx(-6.237866514137345, rel=1e-9)
     assert found["fc_nsfw"][0].sum(dtype=np.float64) == pytest.approx(-0.4021422767655167, rel=1e-9)

@@ -96,7 +96,7 @@ def export_onnx(path: Path, net: nn.Module, meta: dict[str, Any]) -> float:
             raise DataError(
                 path,
                 f"not written: ONNX Runtime and torch differ by {difference:.2g} of the map's maximum",
-                "Please report it with the versions of torch, onnx, onnxscript and onnxruntime",
+                "If its weights are finite, please report it with the versions of torch, onnx, onnxscript and onnxruntime",
             )
     return difference
 
