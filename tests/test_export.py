@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from helpers import ROOT
 from safetensors.torch import save_file
 
 from dynsal import cli
@@ -52,7 +54,7 @@ def onnx_maps(path, frames, flow):
     ("arch", "coding"),
     [("spatial", "log_density"), ("temporal", "salnet"), ("late", "salnet"), ("early", "log_density")],
 )
-def test_onnx_gives_the_maps_of_the_pipeline(tmp_path, caplog, arch, coding):
+def test_onnx_gives_the_maps_of_the_pipeline(tmp_path, caplog, monkeypatch, arch, coding):
     """At sizes and batches that neither the tracing nor the command's own check has seen."""
     path = model(tmp_path, arch, coding, fusion_relu=arch == "early")
     with caplog.at_level("INFO"):
@@ -72,6 +74,12 @@ def test_onnx_gives_the_maps_of_the_pipeline(tmp_path, caplog, arch, coding):
     assert {prop.key: prop.value for prop in graph.metadata_props}["dynsal"] == json.dumps(
         meta, sort_keys=True
     )
+    if arch == "early":  # the example of the documentation
+        (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/weights.md").read_text(), re.DOTALL)
+        monkeypatch.chdir(tmp_path)
+        names: dict[str, np.ndarray] = {}
+        exec(example, names)
+        assert names["saliency"].shape == (1, 1, 48, 64)
     assert [each.name for each in graph.graph.input] == list(REGISTRY[arch].inputs)
     assert sorted(file.name for file in tmp_path.iterdir()) == [f"{arch}.onnx", f"{arch}.safetensors"]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from runpy import run_path
 
 import caffe_files
 import numpy as np
 import pytest
 import torch
-from helpers import copy_checkout, run_script, snakemake
+from helpers import SCRIPTS, copy_checkout, run_script, snakemake
 from safetensors.torch import save_file
 from torch.nn import functional
 
@@ -232,6 +234,19 @@ def test_files_of_the_configuration():
     assert initial_weights("he") is None
     assert initial_weights("vggm") == "results/weights/vggm.safetensors"
     assert initial_weights("old/model.safetensors") == "old/model.safetensors"
+
+
+def test_a_training_by_hand_must_be_given_its_file():
+    """Neither He in place of what the configuration says, nor weights that it does not tell of."""
+    initial_file = run_path(str(SCRIPTS / "train.py"))["initial_file"]
+    assert initial_file("he", None) is None
+    assert initial_file("salnet", Path("w.safetensors")) == Path("w.safetensors")
+    with pytest.raises(
+        DataError, match=r"net\.init is salnet, .* Give --init results/weights/salnet\.safetensors"
+    ):
+        initial_file("salnet", None)
+    with pytest.raises(DataError, match=r"net\.init is he, and w\.safetensors is given"):
+        initial_file("he", Path("w.safetensors"))
 
 
 @pytest.mark.parametrize(("arch", "into"), [("early", "early"), ("spatial", "late"), ("temporal", "early")])
