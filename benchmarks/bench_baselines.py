@@ -112,11 +112,13 @@ ROWS = {
 
 def built(name: str, files: dict[str, Path]) -> Baseline | str:
     """Return a baseline, or why there is none."""
-    missing = [file for file in REGISTRY[name].files if file not in files]
+    options = OPTIONS[name]()
+    wanted = [*options.files(), *(["model"] if REGISTRY[name].trained else [])]
+    missing = [file for file in wanted if file not in files]
     if missing:
         return f"needs {', '.join(missing)}"
     try:
-        return create(OPTIONS[name](), files)
+        return create(options, files)
     except ModuleNotFoundError as error:
         return f"no module {error.name}"
     except (DataError, KeyError) as error:

@@ -457,7 +457,7 @@ def test_table_of_the_toolbox(tmp_path):
     path = write_table(tmp_path / "rgb2dkl.m", table)
     assert_allclose(read_table(path), table, rtol=1e-4)
     image = scene(4)
-    exact = maps(GbvsOptions(), image, files={"rgb2dkl.m": path})[0]
+    exact = maps(GbvsOptions(colours="table"), image, files={"rgb2dkl.m": path})[0]
     fitted = maps(GbvsOptions(), image)[0]
     assert not np.array_equal(exact, fitted)
     assert np.corrcoef(exact.ravel(), fitted.ravel())[0, 1] > 0.95
@@ -485,7 +485,7 @@ def test_broken_tables(tmp_path, text, problem):
     if text is not None:
         path.write_text(text)
     with pytest.raises(DataError, match=problem):
-        create(GbvsOptions(), {"rgb2dkl.m": path})
+        create(GbvsOptions(colours="table"), {"rgb2dkl.m": path})
 
 
 # ---- graphs -----------------------------------------------------------------------------------------------------------
@@ -708,5 +708,5 @@ def test_fit_stands_in_for_the_table_of_the_toolbox(mirror):
         if number % 3:
             size = (256, 144) if number % 3 == 1 else (208, 116)
             image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        exact = maps(GbvsOptions(), image, files={"rgb2dkl.m": path})[0]
+        exact = maps(GbvsOptions(colours="table"), image, files={"rgb2dkl.m": path})[0]
         assert np.corrcoef(exact.ravel(), maps(GbvsOptions(), image)[0].ravel())[0, 1] > 0.9998

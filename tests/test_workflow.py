@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-
-import re
 
 import pytest
 import yaml
@@ -142,6 +141,7 @@ def test_diem(here):
     """All 84 videos; 64 train and 20 test, every one of the published list."""
     jobs = planned(here, "diem")
     expected = {**DEMO, **dict.fromkeys(("rescale", "flow", "gaze", "fetch_diem"), 84), "augment": 64}
+    expected |= {"weights": 1, "download": 1}  # SalNet's
     del expected["demo"]
     assert count(jobs) == expected
     assert outputs(jobs, "fetch_diem") >= {
@@ -293,6 +293,7 @@ def test_code_holds_what_python_loads(loaded):
     [
         ("train", ["nets", "nets.salnet", "nets.two_stream", "nets.weights", "training", "samples", "gaze", "clips", "losses"],
          ["figures", "tables", "statistics", "metrics", "evaluation", "inference", "datasets"]),
+        ("weights", ["nets.weights", "nets.imports", "nets.caffe"], ["training", "figures", "metrics", "samples"]),
         ("rescale", ["video", "prepare", "clips", "datasets.demo", "datasets.diem"], ["nets", "training", "flow", "figures", "metrics"]),
         ("flow", ["flow", "clips", "prepare", "video"], ["nets", "training", "figures", "metrics"]),
         ("gaze", ["gaze", "clips", "datasets.diem"], ["nets", "training", "flow", "figures", "metrics"]),

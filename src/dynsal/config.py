@@ -150,7 +150,20 @@ class NetConfig(Section):
         description="What the output means: `salnet`, bytes of the map as (g - 31) * 2/255, decoded and clipped at 0; "
         "`log_density`, softmax over the pixels.",
     )
-    init: str = Field("he", description="`he`, or a .safetensors file of matching weights.")
+    init: Annotated[str, Field(pattern=r"^(he|salnet|vggm|.*\.(safetensors|caffemodel))$")] = Field(
+        "he",
+        description="Initial weights: `he` (random), `salnet` (the paper's: SalNet's published weights, in both "
+        "streams), `vggm` (conv1 to conv3 of VGG-CNN-M, the rest random), or a .safetensors or .caffemodel file "
+        "(docs/weights.md). `salnet` and `vggm` are downloaded and need width 1.",
+    )
+
+    @model_validator(mode="after")
+    def _published_width(self) -> NetConfig:
+        if self.init in ("salnet", "vggm") and self.width != 1.0:
+            raise ValueError(
+                f"init: {self.init} has the paper's width, 1.0, not {self.width:g}; use width 1.0 or init he"
+            )
+        return self
 
 
 class TrainConfig(Section):

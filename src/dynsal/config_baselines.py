@@ -39,6 +39,15 @@ class GbvsOptions(Options):
         description="Return an all-zero map for frames of little contrast, as the code behind the published DIEM "
         "figures does (grey range below 40, or more than 200 empty grey levels).",
     )
+    colours: Literal["fit", "table"] = Field(
+        "fit",
+        description="Monitor table behind channel D: `fit`, polynomials fitted to the toolbox's (maps agree at r >= .9998), "
+        "or `table`, the toolbox's own (rgb2dkl.m, downloaded).",
+    )
+
+    def files(self) -> tuple[str, ...]:
+        """Return the toolbox's table, if it is wanted."""
+        return ("rgb2dkl.m",) if self.colours == "table" else ()
 
 
 class IttiOptions(Options):

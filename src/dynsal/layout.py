@@ -159,6 +159,17 @@ def registry_row(ds: str, file: str) -> RegistryRow:
     raise DataError(_resource("datasets", ds), f"does not list {file}", "Check the file's name")
 
 
+PUBLISHED_WEIGHTS = {"salnet": "deep_net_model.caffemodel", "vggm": "VGG_CNN_M.caffemodel"}
+"""Value of ``net.init`` -> file of ``resources/datasets/weights.csv``."""
+
+
+def initial_weights(init: str) -> str | None:
+    """Return the file that ``net.init`` stands for; None for random weights."""
+    if init == "he":
+        return None
+    return f"results/weights/{init}.safetensors" if init in PUBLISHED_WEIGHTS else init
+
+
 def diem_frames() -> dict[str, int]:
     """Return DIEM's 84 videos and their published numbers of frames."""
     rows = _rows(_resource("datasets", "diem_videos"), ("index", "video", "width", "height", "frames"))

@@ -93,7 +93,9 @@ class Plan:
 
     def downloads_pattern(self) -> str:
         """Return a regular expression of all files that are fetched one by one."""
-        names = [name for name in (self.config.dataset.name, "weights", "baselines") if layout.has_registry(name)]
+        names = [
+            name for name in (self.config.dataset.name, "weights", "baselines") if layout.has_registry(name)
+        ]
         return "|".join(re.escape(row.file) for name in names for row in layout.registry(name))
 
     @property

@@ -10,6 +10,7 @@ shell.prefix(
     f"set -euo pipefail; export OPENBLAS_NUM_THREADS=1 PYTHONPATH='{workflow.basedir}/src'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 )
 
+from dynsal import layout
 from dynsal import needs as smk_needs
 from dynsal import workflow as smk
 from dynsal.config import ConfigError
@@ -46,7 +47,7 @@ smk_figures = [
 ]
 
 
-smk_init = [] if smk_plan.config.net.init == "he" else smk_plan.config.net.init
+smk_init = layout.initial_weights(smk_plan.config.net.init) or []
 
 
 smk_reader = smk_plan.config.dataset.name

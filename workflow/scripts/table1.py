@@ -10,7 +10,7 @@ from dynsal import script, tables
 from dynsal.config import parse
 from dynsal.fileio import write_json, write_text
 from dynsal.notes import common
-from dynsal.provenance import costs, record
+from dynsal.provenance import costs, initial_weights, record
 from dynsal.workflow import Plan
 
 
@@ -26,8 +26,16 @@ def main(arguments: argparse.Namespace) -> None:
     )
     table = tables.table(scores, order, config.dataset.name, config.table, pd.read_csv(arguments.paper))
     out = arguments.out
+    trainings = {
+        f"{model}/seed{seed}": json.loads(path.read_text(encoding="utf-8"))
+        for model in plan.models
+        for seed in plan.seeds
+        if (path := arguments.results / "models" / model / f"seed{seed}" / "provenance.json").exists()
+    }
     spread = tables.seed_spread(scores, "sauc")
     notes = common(plan, scores, "table1")
+    if trainings:
+        notes["initial weights"] = initial_weights(trainings)
     if len(plan.seeds) > 1:
         notes["seeds"] = "standard deviation of sAUC over seeds: " + ", ".join(
             f"{name} {spread[name]:.3f}" for name in plan.models
@@ -40,17 +48,10 @@ def main(arguments: argparse.Namespace) -> None:
     }.items():
         write_text(out / name, frame.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
     write_text(out / "table1.md", tables.render(table, notes))
-    root = Path(__file__).resolve().parents[2]
-    trainings = {
-        f"{model}/seed{seed}": json.loads(path.read_text(encoding="utf-8"))
-        for model in plan.models
-        for seed in plan.seeds
-        if (path := arguments.results / "models" / model / f"seed{seed}" / "provenance.json").exists()
-    }
     write_json(
         out / "table1_provenance.json",
         {
-            **record(root),
+            **record(Path(__file__).resolve().parents[2]),
             "config": config.model_dump(mode="json"),
             "videos": {"train": plan.train, "validation": plan.validation, "test": plan.test},
             "skipped": tables.skipped(scores),

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from dynsal.errors import DataError
+
 if TYPE_CHECKING:
     from dynsal.baselines.base import Baseline
     from dynsal.config_baselines import Options
@@ -88,6 +90,11 @@ def create(options: Options, files: Mapping[str, Path]) -> Baseline:
         If a file is missing or not what it should be.
     """
     entry = REGISTRY[options.model]
+    for name in (*options.files(), *(["model"] if entry.trained else [])):
+        if name not in files:
+            raise DataError(
+                options.model, f"needs the file {name}", "Give it, or let the workflow fetch or train it"
+            )
     made: Baseline = getattr(importlib.import_module(f"{__name__}.{entry.module}"), entry.name)(
         options, files
     )

@@ -46,13 +46,13 @@ class Gbvs:
     options
         Channels, and whether frames of little contrast get a map.
     files
-        May hold ``rgb2dkl.m``, the toolbox's table for the DKL colours; without it they come from a fit to that table.
+        ``rgb2dkl.m``, the toolbox's table for the DKL colours, if the options ask for it.
     """
 
     def __init__(self, options: GbvsOptions, files: Mapping[str, Path]) -> None:
         self._options = options
         self._remembers = "F" in options.channels
-        self._table = read_table(files[TABLE_FILE]) if TABLE_FILE in files else fitted_table()
+        self._table = read_table(files[TABLE_FILE]) if options.colours == "table" else fitted_table()
 
     def maps(self, frames: Iterable[Frame]) -> Maps:
         """Yield the map of every kept frame; see `dynsal.baselines.base.Baseline.maps`."""
