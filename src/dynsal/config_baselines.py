@@ -47,7 +47,8 @@ class PqftOptions(Options):
 
     model: Literal["pqft"] = "pqft"
     variant: Literal["pqft2", "guo"] = Field(
-        "pqft2", description="`pqft2`: Le Ngo's program, which the DIEM benchmark calls; `guo`: the author's own."
+        "pqft2",
+        description="`pqft2`: Le Ngo's program, which the DIEM benchmark calls; `guo`: the author's own.",
     )
     tau: Count = Field(3, description="Frames back to which the motion channel compares.")
 
@@ -57,7 +58,8 @@ class IclOptions(Options):
 
     model: Literal["icl"] = "icl"
     final: Literal["demo", "plain"] = Field(
-        "demo", description="`demo`: squared once more and smoothed, as in the author's demo; `plain`: without that."
+        "demo",
+        description="`demo`: squared once more and smoothed, as in the author's demo; `plain`: without that.",
     )
     half_life: Positive | None = Field(
         None,
@@ -102,12 +104,24 @@ class RudoyOptions(Options):
     model: Literal["rudoy"] = "rudoy"
     trees: Count = Field(500, description="Trees of the forest.")
     faces: bool = Field(
-        False, description="Face candidates by OpenCV's cascade, whose file must be downloaded (data set `baselines`)."
+        False,
+        description="Face candidates by OpenCV's cascade, whose file must be downloaded (data set `baselines`).",
     )
-    people: bool = Field(True, description="Person candidates by OpenCV's HOG detector, in place of poselets.")
-    person_score: float = Field(0.5, description="Smallest HOG score of a person; stands for the poselets' 1.")
-    flow: Literal["dis", "deepflow", "farneback"] = Field("dis", description="Estimator of the flow t to t-2.")
+    people: bool = Field(
+        True, description="Person candidates by OpenCV's HOG detector, in place of poselets."
+    )
+    person_score: float = Field(
+        0.5, description="Smallest HOG score of a person; stands for the poselets' 1."
+    )
+    flow: Literal["dis", "deepflow", "farneback"] = Field(
+        "dis", description="Estimator of the flow t to t-2."
+    )
     samples: Count = Field(10_000, description="Pixels drawn from a map for mean shift.")
+    anchors: Count = Field(
+        40,
+        description="Training: fewest anchors of a video. Shot cuts and the middles between them count; where they are "
+        "fewer, the rest is drawn at random. (The authors' list for DIEM gives about 40 per video.)",
+    )
     pairs: Count = Field(100_000, description="Most pairs of source and destination in training.")
     seed: int = Field(0, description="Seed of all sampling and of the forest.")
 
