@@ -26,8 +26,7 @@ def settled_cuts(cuts: Sequence[int], gap: int = 11) -> list[int]:
 
     This is the rule between the raw and the used cuts of the release.
     """
-    later = [*cuts[1:], np.inf]
-    return [cut for cut, following in zip(cuts, later, strict=True) if following - cut >= gap]
+    return [int(cut) for cut, later in itertools.pairwise([*cuts, np.inf]) if later - cut >= gap]
 
 
 def find_cuts(frames: Iterable[Frame], threshold: float = 0.5) -> tuple[list[int], int]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynsal.baselines.gbvs import Gbvs
+from dynsal.baselines.gbvs_frames import checked
 from dynsal.baselines.rudoy_detectors import FACE_FILE, NOTHING, Detections, FaceDetector, PeopleDetector
 from dynsal.config_baselines import GbvsOptions, RudoyOptions
 from dynsal.errors import DataError
@@ -132,24 +133,18 @@ class Observer:
         Raises
         ------
         DataError
-            If frames differ in size or are too small.
+            If frames differ in size, or are too small or too elongated.
         """
         recent: deque[Frame] = deque(maxlen=LAG + 1)
-        for position, frame in enumerate(frames):
-            if recent and frame.bgr.shape != recent[-1].bgr.shape:
-                raise DataError(
-                    f"frame {frame.index}",
-                    f"has {_named(frame)} pixels, the frames before it {_named(recent[-1])}",
-                    "Encode the video with one size throughout",
-                )
+        for position, frame in enumerate(checked(frames)):
             recent.append(frame)
             if wanted(position, frame):
                 size = working_size((frame.bgr.shape[1], frame.bgr.shape[0]))
                 if min(size) < _SMALLEST:
                     raise DataError(
                         f"frame {frame.index}",
-                        f"{_named(frame)} pixels are too few for the flow (working scale {size[0]}x{size[1]})",
-                        "Use a larger or less elongated video",
+                        f"is {frame.bgr.shape[1]} x {frame.bgr.shape[0]} pixels, too few for its flow",
+                        f"Use frames of at least {_SMALLEST} x {_SMALLEST} pixels, not too elongated",
                     )
                 before = resize(recent[0].bgr, size) if len(recent) > LAG else None
                 yield position, frame, self.measure(resize(frame.bgr, size), before)
@@ -157,7 +152,3 @@ class Observer:
 
 def _grey(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), np.uint8)
-
-
-def _named(frame: Frame) -> str:
-    return f"{frame.bgr.shape[1]}x{frame.bgr.shape[0]}"
