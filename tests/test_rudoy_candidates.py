@@ -20,6 +20,7 @@ from dynsal.baselines.rudoy_candidates import (
     frame_centre,
 )
 from dynsal.baselines.rudoy_detectors import (
+    FACE_FILE,
     NOTHING,
     Detections,
     FaceDetector,
@@ -363,15 +364,29 @@ def test_frames_smaller_than_the_people_detector_have_no_people():
 
 
 def test_a_missing_or_wrong_cascade_says_what_to_do(tmp_path):
-    with pytest.raises(DataError, match="cascade is missing.*faces: false"):
+    with pytest.raises(DataError, match=r"cascade is missing\. .*faces: false"):
         FaceDetector(None)
-    with pytest.raises(DataError, match="cascade is missing.*faces: false"):
+    with pytest.raises(DataError, match=r"cascade is missing\. .*faces: false"):
         FaceDetector(tmp_path / "none.xml")
     for text in ("<html>not found</html>", "<?xml version='1.0'?><opencv_storage></opencv_storage>"):
         wrong = tmp_path / "page.xml"
         wrong.write_text(text)
         with pytest.raises(DataError, match=r"page\.xml: is no cascade that OpenCV can read"):
             FaceDetector(wrong)
+
+
+@pytest.mark.data
+def test_faces_of_a_couple(mirror):
+    """Read off the picture: two faces around (62, 44) and (185, 34), 35 pixels wide; no other."""
+    cascade = mirror / "baselines" / FACE_FILE
+    if not cascade.is_file():
+        pytest.skip(f"no {FACE_FILE} in {cascade.parent}")
+    _, frame = next(decode(mirror / "hevc33" / "videos" / "Couple.avi"))
+    small = resize(frame, working_size((frame.shape[1], frame.shape[0])))
+    boxes = FaceDetector(cascade)(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)).boxes
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    np.testing.assert_allclose(sorted(map(tuple, middle)), [[62, 44], [185, 34]], atol=5)
+    np.testing.assert_allclose(boxes[:, 2:] - boxes[:, :2], 33, atol=6)
 
 
 def test_frame_centre_counts_from_one():

@@ -58,16 +58,21 @@ class Rudoy:
         if "model" not in files:
             raise DataError("rudoy", "has no trained model", "Train it, or name its file")
         self._options = options
-        self._files = files
         self._model = load_model(files["model"])
-        self._model_agrees(files["model"])
-        Observer(options, files)  # a missing cascade shows here, before any frame
+        self._observer = Observer(options, files)
+        for name in _MEASURING:
+            trained, asked = self._model.meta["options"][name], getattr(options, name)
+            if trained != asked:
+                raise DataError(
+                    files["model"],
+                    f"was trained with {name} = {trained}, not {asked}",
+                    f"Set {name} back, or train the model again",
+                )
 
     def maps(self, frames: Iterable[Frame]) -> Maps:
         """Yield the map of every kept frame; see `dynsal.baselines.base.Baseline`."""
         previous: Floats | None = None
-        observer = Observer(self._options, self._files)
-        for _, frame, evidence in observer.watch(frames, lambda _, frame: frame.kept):
+        for _, frame, evidence in self._observer.watch(frames, lambda _, frame: frame.kept):
             found = candidates(evidence, self._options, frame.index)
             sources = sources_of(previous, evidence.size)
             features = pair_features(destination_features(evidence, found), sources.points, found.points)
@@ -77,16 +82,6 @@ class Rudoy:
             previous = splat(found, destination_scores(positive, sources.scores), evidence.size)
             large = imresize(previous, frame.bgr.shape[:2])
             yield frame.index, np.maximum(large, 0).astype(np.float32)
-
-    def _model_agrees(self, path: Path) -> None:
-        trained = self._model.meta["options"]
-        for name in _MEASURING:
-            if trained[name] != getattr(self._options, name):
-                raise DataError(
-                    path,
-                    f"was trained with {name} = {trained[name]}, not {getattr(self._options, name)}",
-                    f"Set {name} back, or train the model again",
-                )
 
 
 def sources_of(previous: Floats | None, size: tuple[int, int]) -> Sources:
