@@ -115,6 +115,12 @@ def test_people_large_small_and_tiny():
     np.testing.assert_allclose(chosen.boxes, np.hstack([chosen.points - sigma, chosen.points + sigma]))
 
 
+def test_people_tiny_in_the_frame_are_none():
+    """Diagonals 25 and 20, either side of 0.15 x 144 = 21.6, though both are above 0.3 x 25."""
+    found = candidates(evidence(people=detections([20, 10, 35, 30], [200, 100, 212, 116])), OPTIONS, 0)
+    np.testing.assert_array_equal(found.points[found.kinds == PERSON], [[27.5, 20]])
+
+
 def test_people_below_the_score_or_outside_the_frame_are_none():
     weak = detections([20, 10, 80, 90], scores=[0.5])
     assert PERSON not in candidates(evidence(people=weak), OPTIONS, 0).kinds
