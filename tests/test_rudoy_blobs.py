@@ -29,7 +29,8 @@ def rng(seed=0):
 def test_mean_shift_is_that_of_scikit_learn(seed, n, bandwidth):
     """On clustered integer points, with repetitions; the modes come in the same order.
 
-    Few points, or a radius that meets pixels exactly, would let scikit-learn choose other seeds, or rounding decide.
+    Few points, or a radius that meets pixels exactly, would let scikit-learn choose other seeds, or rounding
+    decide.
     """
     random = rng(seed)
     centres = random.uniform(0, [60, 40], (4, 2))

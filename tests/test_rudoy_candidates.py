@@ -311,7 +311,7 @@ def test_working_size(size, expected):
 
 
 def test_flow_leads_two_frames_back_over_all_frames():
-    """A texture that moves 3 pixels per frame to the right; the wanted frame is the fourth, those between are not."""
+    """A texture that moves 3 pixels per frame to the right; the first and the fifth are wanted."""
     random = np.random.default_rng(0)
     texture = cv2.GaussianBlur(random.normal(0, 1, (144, 260, 3)).astype(np.float32), (0, 0), 3)
     texture = np.clip(127 + 50 * texture / texture.std(), 0, 255).astype(np.uint8)

@@ -97,8 +97,9 @@ def test_destinations_near_a_peak_of_gaze_are_right():
 def test_pairs_of_a_video():
     """One bright square on flat grey that jumps at frame 20, and gaze with it.
 
-    The anchor 20 leads from frame 19 (the square at the left) to frame 35 (at the right); without gaze at either end there
-    are no pairs; frames are counted among those given, gaze by the frames' own index; gaze is in the frames' pixels.
+    The anchor 20 leads from frame 19 (the square at the left) to frame 35 (at the right); without gaze at
+    either end there are no pairs; frames are counted among those given, gaze by the frames' own index; gaze
+    is in the frames' pixels.
     """
 
     def frame(position):

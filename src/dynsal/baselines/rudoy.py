@@ -1,12 +1,12 @@
 """Saliency of videos from a sparse set of candidates (Rudoy, Goldman, Shechtman, Zelnik-Manor, CVPR 2013).
 
-A frame gives a few candidates (`rudoy_candidates`); a random forest, trained on gaze (`rudoy_training`), says how likely gaze
-jumps from where it was to each of them; the map is a Gaussian per candidate. Where gaze was, the model takes from its
-own previous map.
+A frame gives a few candidates (`rudoy_candidates`); a random forest, trained on gaze (`rudoy_training`), says
+how likely gaze jumps from where it was to each of them; the map is a Gaussian per candidate. Where gaze was,
+the model takes from its own previous map.
 
 The model follows the authors' Matlab release, at its small scale of 144 rows, with other parts in some places
-(`SUBSTITUTIONS`). All frames given inform the flow, which leads two frames back; but the previous map is that of the previous
-*kept* frame, so that frames which nobody asked for cost almost nothing.
+(`SUBSTITUTIONS`). All frames given inform the flow, which leads two frames back; but the previous map is that
+of the previous *kept* frame, so that frames which nobody asked for cost almost nothing.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def destination_scores(positive: Floats, source_scores: Floats) -> Floats:
     Parameters
     ----------
     positive
-        S x K fractions of trees that call the jump from source to destination positive. Those of at most one half count as 0,
-        unless the source has no other; then each source's row is divided by its sum.
+        S x K fractions of trees that call the jump from source to destination positive. Those of at most one
+        half count as 0, unless the source has no other; then each source's row is divided by its sum.
     source_scores
         S weights of the sources.
     """

@@ -1,8 +1,8 @@
-"""Anchor frames: around which jumps of gaze Rudoy et al. train. Section 4.1 of the paper, rules of the release.
+"""Anchor frames: around which jumps of gaze Rudoy et al. train.
 
-The release looks at shot cuts, where gaze must jump, and at the middles between them. Its list of cuts exists for DIEM only;
-elsewhere cuts are found by a plain difference of histograms, and videos with few of them are filled up at random (which the
-release can do, too). Frames are counted from 0 among the frames given.
+The release looks at shot cuts, where gaze must jump, and at the middles between them. Its list of cuts exists
+for DIEM only; elsewhere cuts are found by a plain difference of histograms, and videos with few of them are
+filled up at random (which the release can do, too). Frames are counted from 0 among the frames given.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def settled_cuts(cuts: Sequence[int], gap: int = 11) -> list[int]:
 def find_cuts(frames: Iterable[Frame], threshold: float = 0.5) -> tuple[list[int], int]:
     """Return the first frame of every shot but the first, and the number of frames.
 
-    A cut is where the colour histogram (8 bins per channel) of a frame shares less than ``1 - threshold`` of its mass
-    with the one before it.
+    A cut is where the colour histogram (8 bins per channel) of a frame shares less than ``1 - threshold`` of
+    its mass with the one before it.
     """
     cuts: list[int] = []
     before: NDArray[np.float64] | None = None

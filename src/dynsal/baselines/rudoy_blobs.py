@@ -1,6 +1,6 @@
 """Blobs of a map, as Rudoy et al. take candidates from motion and saliency: samples, mean shift, Gaussian fits.
 
-Coordinates are x, y in pixels, pixel centres at integers. Section 3.1 of the paper; constants from the authors' release.
+Coordinates are x, y in pixels, pixel centres at integers. Constants are those of the authors' release.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class Gaussian(NamedTuple):
 def blobs(values: NDArray[np.floating], samples: int, rng: np.random.Generator) -> Blobs:
     """Return the strongest blobs of a map.
 
-    ``samples`` pixels are drawn from the map as a distribution and mean-shifted; around every mode, in a window that
-    reaches a quarter of the frame's height to all sides, a Gaussian is fitted. Those with a peak of at least
-    `LEAST_PEAK` of the map's maximum and a centre inside the frame stay, at most `MOST`.
+    ``samples`` pixels are drawn from the map as a distribution and mean-shifted; around every mode, in a
+    window that reaches a quarter of the frame's height to all sides, a Gaussian is fitted. Those with a peak
+    of at least `LEAST_PEAK` of the map's maximum and a centre inside the frame stay, at most `MOST`.
 
     Where the fit fails, the window's centre, its largest value and a sigma of height / 8 stand in. (The release
     means the same but adds the window's origin twice and squares the sigma twice.)
@@ -87,8 +87,8 @@ def mean_shift(counts: NDArray[np.integer], bandwidth: float) -> Floats:
     """Return the modes (M x 2: x, y) of points on a pixel grid, densest first.
 
     A flat kernel; seeds on a grid of one bandwidth, wherever a point rounds to; of modes nearer to each other than
-    the bandwidth the denser stays. The result is that of scikit-learn's ``MeanShift(bin_seeding=True)`` on the points,
-    but each step is a few look-ups per row of the disc in sums along the rows.
+    the bandwidth the denser stays. The result is that of scikit-learn's ``MeanShift(bin_seeding=True)`` on
+    the points, but each step is a few look-ups per row of the disc in sums along the rows.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ def mean_shift(counts: NDArray[np.integer], bandwidth: float) -> Floats:
 def fit(window: Floats) -> Gaussian | None:
     """Return the least-squares Gaussian of a window, in its own coordinates; None if there is no sensible one.
 
-    Levenberg-Marquardt from the window's moments. A fit counts as failed if it does not converge, if a sigma falls below
-    half a pixel or exceeds four times the window's larger side, or if the peak is not positive.
+    Levenberg-Marquardt from the window's moments. A fit counts as failed if it does not converge, if a sigma
+    falls below half a pixel or exceeds four times the window's larger side, or if the peak is not positive.
     """
     start = _moments(window)
     if start is None:

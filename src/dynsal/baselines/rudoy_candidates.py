@@ -1,4 +1,4 @@
-"""Candidates of Rudoy et al.: the few places of a frame where a gaze may go. Section 3.1 of the paper."""
+"""Candidates of Rudoy et al.: the few places of a frame where a gaze may go."""
 
 from __future__ import annotations
 

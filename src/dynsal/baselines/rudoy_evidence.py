@@ -42,19 +42,15 @@ class Substitution(NamedTuple):
 
 
 SUBSTITUTIONS = (
-    Substitution("flow", "OpenCV's estimator named in the options (DIS by default)", "Ce Liu's coarse-to-fine flow"),
-    Substitution("people", "OpenCV's HOG detector on the frame enlarged twice, its own score scale", "poselets"),
-    Substitution(
-        "non-maximum suppression", "overlap above 1/2 (intersection over union)", "Dollar's mean-shift variant"
-    ),
+    Substitution("flow", "OpenCV's estimator named in the options", "Ce Liu's coarse-to-fine flow"),
+    Substitution("people", "OpenCV's HOG detector on the frame enlarged twice, its own scores", "poselets"),
     Substitution("faces", "OpenCV's cascade, or none (option faces)", "the same cascade in an older OpenCV"),
-    Substitution(
-        "shot cuts", "histogram differences, filled up with random anchors", "the authors' list of cuts of DIEM"
-    ),
+    Substitution("suppression", "overlap above 1/2 (intersection over union)", "Dollar's mean-shift variant"),
     Substitution("scale", "144 rows, area averaging", "DIEM at about 1/5, by an unknown method"),
     Substitution("mean shift", "flat kernel, seeds on a grid", "MeanShiftCluster"),
+    Substitution("shot cuts", "histogram differences, and random anchors", "a list of cuts for DIEM"),
     Substitution("forest", "scikit-learn's, trained here", "randomforest-matlab, trained on 62 videos of DIEM"),
-)  # fmt: skip
+)
 """What differs from the authors' release, for the notes of tables and models."""
 
 
@@ -78,7 +74,7 @@ class Evidence:
 
 
 def working_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Return (width, height) of the working scale: `HEIGHT` rows or fewer, the aspect kept, sides up to multiples of 4."""
+    """Return (width, height) of the working scale: at most `HEIGHT` rows, same aspect, sides up to multiples of 4."""
     width, height = size
     scale = min(1.0, HEIGHT / height)
     return _fours(width * scale), _fours(height * scale)

@@ -1,4 +1,4 @@
-"""The 22 features of Rudoy et al., of a jump from a source to a destination. Section 3.2 of the paper.
+"""The 22 features of Rudoy et al., of a jump from a source to a destination.
 
 All but the last two belong to the destination alone; the source enters only by where it lies.
 """

@@ -1,7 +1,7 @@
 """The random forest of Rudoy et al.: trained by scikit-learn, kept and evaluated as plain arrays.
 
-A pickled forest can run any code when it is read and is bound to one version of scikit-learn; a file of arrays does
-neither.
+A pickled forest can run any code when it is read and is bound to one version of scikit-learn; a file of
+arrays does neither.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ def load_model(path: Path) -> Model:
     Raises
     ------
     DataError
-        If the file is missing, damaged, or something else; a file that passes cannot send a walk through its trees astray.
+        If the file is missing, damaged, or something else; a file that passes cannot send a walk through its
+        trees astray.
     """
     if not Path(path).is_file():
         raise DataError(path, "the trained model is missing", "Train it first")

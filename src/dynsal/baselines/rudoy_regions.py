@@ -1,6 +1,7 @@
 """The strongest regions of a map, and how much of a map lies in a box: sources and labels of Rudoy et al.
 
-Boxes are N x 4 rows (left, top, right, bottom) in pixel coordinates, edges included: a pixel lies in a box if its centre does.
+Boxes are N x 4 rows (left, top, right, bottom) in pixel coordinates, edges included: a pixel lies in a box if
+its centre does.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Training of Rudoy et al. on gaze: from frames and points to labelled pairs, and from pairs to a model.
 
-Section 4.1 of the paper, numbers of the release. Nothing here knows data sets: a caller runs `collect_pairs` once per
+Numbers are those of the release. Nothing here knows data sets: a caller runs `collect_pairs` once per
 video (in as many processes as it likes) and `train` once on the results.
 """
 
@@ -58,8 +58,8 @@ def collect_pairs(
 ) -> PairSet:
     """Return the labelled pairs of one video.
 
-    For every anchor, jumps lead from the frame before it to the one 15 after it, counted in the frames given, whether kept or
-    not. Anchors whose two frames lack gaze or are not there give nothing.
+    For every anchor, jumps lead from the frame before it to the one 15 after it, counted in the frames given,
+    whether kept or not. Anchors whose two frames lack gaze or are not there give nothing.
 
     Parameters
     ----------
