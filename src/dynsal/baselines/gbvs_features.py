@@ -35,7 +35,7 @@ def pyramid(bgr: NDArray[np.uint8], highest: int) -> list[Level]:
     """Return levels 0 to ``highest`` of a frame (H x W x 3)."""
     blue, green, red = cv2.split(bgr)
     planes = cv2.merge([red, green, blue, cv2.max(cv2.max(red, green), blue)])
-    levels = [cast(Level, _FRACTIONS[planes])]
+    levels = [cast(Level, cv2.LUT(planes, _FRACTIONS))]
     for _ in range(highest):
         levels.append(halved(levels[-1]))
     return levels
