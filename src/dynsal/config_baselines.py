@@ -123,7 +123,7 @@ class RudoyOptions(Options):
         "fewer, the rest is drawn at random. (The authors' list for DIEM gives about 40 per video.)",
     )
     pairs: Count = Field(100_000, description="Most pairs of source and destination in training.")
-    seed: int = Field(0, description="Seed of all sampling and of the forest.")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of all sampling and of the forest.")
 
 
 BaselineOptions = Annotated[

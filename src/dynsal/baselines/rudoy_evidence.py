@@ -49,7 +49,9 @@ SUBSTITUTIONS = (
     Substitution("scale", "144 rows, area averaging", "DIEM at about 1/5, by an unknown method"),
     Substitution("mean shift", "flat kernel, seeds on a grid", "MeanShiftCluster"),
     Substitution("shot cuts", "histogram differences, and random anchors", "a list of cuts for DIEM"),
-    Substitution("forest", "scikit-learn's, trained here", "randomforest-matlab, trained on 62 videos of DIEM"),
+    Substitution(
+        "forest", "scikit-learn's, trained here", "randomforest-matlab, trained on 62 videos of DIEM"
+    ),
 )
 """What differs from the authors' release, for the notes of tables and models."""
 
