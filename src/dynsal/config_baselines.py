@@ -141,8 +141,13 @@ class RudoyOptions(Options):
         "dis", description="Estimator of the flow t to t-2."
     )
     samples: Count = Field(10_000, description="Pixels drawn from a map for mean shift.")
+    anchors: Count = Field(
+        40,
+        description="Training: fewest anchors of a video. Shot cuts and the middles between them count; where they are "
+        "fewer, the rest is drawn at random. (The authors' list for DIEM gives about 40 per video.)",
+    )
     pairs: Count = Field(100_000, description="Most pairs of source and destination in training.")
-    seed: int = Field(0, description="Seed of all sampling and of the forest.")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of all sampling and of the forest.")
 
     def files(self) -> tuple[str, ...]:
         """Return the face cascade, if faces are looked for."""
