@@ -654,7 +654,7 @@ def test_two_videos_do_not_mix():
 
 
 def test_frames_of_different_sizes_are_refused():
-    with pytest.raises(DataError, match=r"frame 1: is 131 x 128 pixels, those before 130 x 128"):
+    with pytest.raises(DataError, match=r"frame 1: has 131x128 pixels, the first one 130x128"):
         maps(IttiOptions(), scene(0, 128, 130), scene(0, 128, 131))
 
 

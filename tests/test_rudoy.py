@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynsal.baselines import create
-from dynsal.baselines.rudoy import SUBSTITUTIONS, destination_scores, sources_of, splat
-from dynsal.baselines.rudoy_anchors import draw_anchors
-from dynsal.baselines.rudoy_candidates import Candidates
-from dynsal.baselines.rudoy_forest import save_model
-from dynsal.baselines.rudoy_training import collect_pairs, train
+from dynsal.baselines.rudoy.anchors import draw_anchors
+from dynsal.baselines.rudoy.candidates import Candidates
+from dynsal.baselines.rudoy.forest import save_model
+from dynsal.baselines.rudoy.model import destination_scores, sources_of, splat
+from dynsal.baselines.rudoy.notes import SUBSTITUTIONS
+from dynsal.baselines.rudoy.training import collect_pairs, train
 from dynsal.config_baselines import RudoyOptions
 from dynsal.errors import DataError
 from dynsal.prepare import Frame
@@ -139,7 +140,7 @@ def test_frames_of_different_sizes_are_refused(model):
 
 
 def test_what_is_missing_shows_before_any_frame(model):
-    with pytest.raises(DataError, match="no trained model"):
+    with pytest.raises(DataError, match="needs the file model"):
         create(OPTIONS, {})
     with pytest.raises(DataError, match="trained with people = False, not True"):
         create(RudoyOptions(), {"model": model})

@@ -10,8 +10,8 @@ from scipy import ndimage
 from scipy.optimize import curve_fit
 from sklearn.cluster import MeanShift
 
-from dynsal.baselines.rudoy_blobs import blobs, fit, mean_shift
-from dynsal.baselines.rudoy_regions import shares, top_regions
+from dynsal.baselines.rudoy.blobs import blobs, fit, mean_shift
+from dynsal.baselines.rudoy.regions import shares, top_regions
 
 
 def gaussian(x, y, sx, sy, peak=1.0, size=(192, 144)):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from dynsal.baselines.rudoy_candidates import (
+from dynsal.baselines.rudoy.candidates import (
     CENTRE,
     FACE,
     MOTION,
@@ -19,7 +19,7 @@ from dynsal.baselines.rudoy_candidates import (
     candidates,
     frame_centre,
 )
-from dynsal.baselines.rudoy_detectors import (
+from dynsal.baselines.rudoy.detectors import (
     FACE_FILE,
     NOTHING,
     Detections,
@@ -27,8 +27,8 @@ from dynsal.baselines.rudoy_detectors import (
     PeopleDetector,
     suppress,
 )
-from dynsal.baselines.rudoy_evidence import Evidence, Observer, working_size
-from dynsal.baselines.rudoy_features import (
+from dynsal.baselines.rudoy.evidence import Evidence, Observer, working_size
+from dynsal.baselines.rudoy.features import (
     NAMES,
     blur_contrast,
     box_scores,

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from sklearn.ensemble import RandomForestClassifier
 
-from dynsal.baselines.rudoy_anchors import draw_anchors, find_cuts, settled_cuts
-from dynsal.baselines.rudoy_forest import Forest, from_sklearn, load_model, save_model
-from dynsal.baselines.rudoy_training import PairSet, collect_pairs, draw_pairs, near_gaze, train
+from dynsal.baselines.rudoy.anchors import draw_anchors, find_cuts, settled_cuts
+from dynsal.baselines.rudoy.forest import Forest, from_sklearn, load_model, save_model
+from dynsal.baselines.rudoy.training import PairSet, collect_pairs, draw_pairs, near_gaze, train
 from dynsal.config_baselines import RudoyOptions
 from dynsal.errors import DataError
 from dynsal.gaze import density

@@ -9,9 +9,10 @@ import numpy as np
 
 from dynsal import baselines, script
 from dynsal.baselines.base import Frame
-from dynsal.baselines.rudoy_anchors import draw_anchors, find_cuts
-from dynsal.baselines.rudoy_training import collect_pairs, save_pairs
+from dynsal.baselines.rudoy.anchors import draw_anchors, find_cuts, settled_cuts
+from dynsal.baselines.rudoy.training import collect_pairs, save_pairs
 from dynsal.clips import Clip
+from dynsal.config_baselines import RudoyOptions
 from dynsal.datasets import open_dataset
 from dynsal.gaze import by_frame, read_gaze, to_working
 from dynsal.prepare import wanted_frames, working_frames
@@ -21,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
     cv2.setNumThreads(1)
     params = script.read_params(arguments)
-    options = baselines.parse(arguments.options)
+    options = RudoyOptions.model_validate_json(arguments.options)
     with Clip(arguments.frames) as clip:
         stride = int(clip.attrs["stride"])
     gaze = read_gaze(arguments.gaze)
@@ -34,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     cuts, count = find_cuts(frames())
     rng = np.random.default_rng([options.seed, *arguments.video.encode()])
-    anchors = draw_anchors(cuts, count, options.anchors, rng)
+    anchors = draw_anchors(settled_cuts(cuts), count, options.anchors, rng)
     points = by_frame(to_working(gaze.table, gaze.size, size))
     pairs = collect_pairs(frames(), points, anchors, options, baselines.by_name(arguments.files))
     save_pairs(arguments.out, pairs)
@@ -50,7 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = script.parser(__doc__)
-    parser.add_argument("--options", required=True, help='the baseline\'s entry as JSON: {"model": "rudoy"}')
+    parser.add_argument("--options", required=True, help='the entry as JSON: {"model": "rudoy"}')
     parser.add_argument("--files", type=Path, nargs="*", default=[], help="files that the model needs")
     parser.add_argument("--video", required=True, help="the training video")
     parser.add_argument("--size", type=int, nargs=2, help="of the model's frames; else the working size")

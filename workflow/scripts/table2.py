@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from dynsal import script, tables
-from dynsal.baselines.rudoy_notes import SUBSTITUTIONS
+from dynsal.baselines.rudoy.notes import SUBSTITUTIONS
 from dynsal.config import parse
 from dynsal.fileio import write_json, write_text
 from dynsal.metrics import METRICS

@@ -3,14 +3,15 @@
 import argparse
 from pathlib import Path
 
-from dynsal import baselines, script
-from dynsal.baselines.rudoy_forest import save_model
-from dynsal.baselines.rudoy_training import load_pairs, train
+from dynsal import script
+from dynsal.baselines.rudoy.forest import save_model
+from dynsal.baselines.rudoy.training import load_pairs, train
+from dynsal.config_baselines import RudoyOptions
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    options = baselines.parse(arguments.options)
+    options = RudoyOptions.model_validate_json(arguments.options)
     pairs = [load_pairs(path) for path in arguments.pairs]
     meta = {"trained_on": arguments.videos, "dataset": arguments.dataset}
     model = train(pairs, options, meta, arguments.threads)
@@ -20,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = script.parser(__doc__)
-    parser.add_argument("--options", required=True, help='the baseline\'s entry as JSON: {"model": "rudoy"}')
+    parser.add_argument("--options", required=True, help='the entry as JSON: {"model": "rudoy"}')
     parser.add_argument("--pairs", type=Path, nargs="+", required=True, help="one file per training video")
     parser.add_argument("--videos", nargs="+", required=True, help="their names, for the record")
     parser.add_argument("--dataset", required=True, help="name of the data set, for the record")

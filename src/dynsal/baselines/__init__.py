@@ -36,7 +36,7 @@ REGISTRY = {
     "self_resemblance": Entry("self_resemblance", "SelfResemblance"),
     "spectral_residual": Entry("spectral", "SpectralResidual"),
     "temporal_spectral": Entry("spectral", "TemporalSpectral"),
-    "rudoy": Entry("rudoy", "Rudoy", trained=True),
+    "rudoy": Entry("rudoy.model", "Rudoy", trained=True),
 }
 
 

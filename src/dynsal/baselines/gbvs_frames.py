@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dynsal.baselines.base import Frame, Map
 from dynsal.baselines.gbvs_features import border_weights
 from dynsal.baselines.matlab import Floats, imfilter, imresize, mat2gray, round_half_away
+from dynsal.baselines.stream import same_size
 from dynsal.errors import DataError
 
 SMALLEST_SIDE = 128
@@ -27,22 +28,14 @@ def checked(frames: Iterable[Frame]) -> Iterator[Frame]:
     DataError
         If a frame is not like that.
     """
-    shape = None
-    for frame in frames:
+    for frame in same_size(frames):
         height, width = frame.bgr.shape[:2]
-        if shape is not None and frame.bgr.shape != shape:
-            raise DataError(
-                f"frame {frame.index}",
-                f"is {width} x {height} pixels, those before {shape[1]} x {shape[0]}",
-                "Rescale the video to one size.",
-            )
         if max(height, width) > LONGEST * min(height, width):
             raise DataError(
                 f"frame {frame.index}",
                 f"is {width} x {height} pixels, too elongated for GBVS and Itti",
-                f"Use frames whose sides differ by a factor of at most {LONGEST}.",
+                f"Use frames whose sides differ by a factor of at most {LONGEST}",
             )
-        shape = frame.bgr.shape
         yield frame
 
 

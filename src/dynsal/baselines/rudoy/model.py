@@ -1,11 +1,11 @@
 """Saliency of videos from a sparse set of candidates (Rudoy, Goldman, Shechtman, Zelnik-Manor, CVPR 2013).
 
-A frame gives a few candidates (`rudoy_candidates`); a random forest, trained on gaze (`rudoy_training`), says
+A frame gives a few candidates (`candidates`); a random forest, trained on gaze (`training`), says
 how likely gaze jumps from where it was to each of them; the map is a Gaussian per candidate. Where gaze was,
 the model takes from its own previous map.
 
 The model follows the authors' Matlab release, at its small scale of 144 rows, with other parts in some places
-(`SUBSTITUTIONS`). All frames given inform the flow, which leads two frames back; but the previous map is that
+(`dynsal.baselines.rudoy.notes`). All frames given inform the flow, which leads two frames back; but the previous map is that
 of the previous *kept* frame, so that frames which nobody asked for cost almost nothing.
 """
 
@@ -20,15 +20,13 @@ from numpy.typing import NDArray
 
 from dynsal.baselines.base import Frame, Maps
 from dynsal.baselines.matlab import imresize
-from dynsal.baselines.rudoy_candidates import Candidates, candidates, frame_centre
-from dynsal.baselines.rudoy_evidence import SUBSTITUTIONS, Observer
-from dynsal.baselines.rudoy_features import destination_features, pair_features
-from dynsal.baselines.rudoy_forest import load_model
-from dynsal.baselines.rudoy_regions import shares, top_regions
+from dynsal.baselines.rudoy.candidates import Candidates, candidates, frame_centre
+from dynsal.baselines.rudoy.evidence import Observer
+from dynsal.baselines.rudoy.features import destination_features, pair_features
+from dynsal.baselines.rudoy.forest import load_model
+from dynsal.baselines.rudoy.regions import shares, top_regions
 from dynsal.config_baselines import RudoyOptions
 from dynsal.errors import DataError
-
-__all__ = ["SUBSTITUTIONS", "Rudoy"]
 
 Floats = NDArray[np.float64]
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dynsal.baselines.rudoy_candidates import Candidates, frame_centre
-from dynsal.baselines.rudoy_detectors import Detections
-from dynsal.baselines.rudoy_evidence import Evidence
+from dynsal.baselines.rudoy.candidates import Candidates, frame_centre
+from dynsal.baselines.rudoy.detectors import Detections
+from dynsal.baselines.rudoy.evidence import Evidence
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from dynsal.baselines.gbvs import Gbvs
 from dynsal.baselines.gbvs_frames import checked
-from dynsal.baselines.rudoy_detectors import FACE_FILE, NOTHING, Detections, FaceDetector, PeopleDetector
+from dynsal.baselines.rudoy.detectors import FACE_FILE, NOTHING, Detections, FaceDetector, PeopleDetector
 from dynsal.config_baselines import GbvsOptions, RudoyOptions
 from dynsal.errors import DataError
 from dynsal.flow import estimator
@@ -31,29 +30,6 @@ LAG = 2
 """Frames back to which the flow leads."""
 _SMALLEST = 16
 """Side below which flow and detectors have no level to start from."""
-
-
-class Substitution(NamedTuple):
-    """A part that is not the authors' own."""
-
-    part: str
-    here: str
-    there: str
-
-
-SUBSTITUTIONS = (
-    Substitution("flow", "OpenCV's estimator named in the options", "Ce Liu's coarse-to-fine flow"),
-    Substitution("people", "OpenCV's HOG detector on the frame enlarged twice, its own scores", "poselets"),
-    Substitution("faces", "OpenCV's cascade, or none (option faces)", "the same cascade in an older OpenCV"),
-    Substitution("suppression", "overlap above 1/2 (intersection over union)", "Dollar's mean-shift variant"),
-    Substitution("scale", "144 rows, area averaging", "DIEM at about 1/5, by an unknown method"),
-    Substitution("mean shift", "flat kernel, seeds on a grid", "MeanShiftCluster"),
-    Substitution("shot cuts", "histogram differences, and random anchors", "a list of cuts for DIEM"),
-    Substitution(
-        "forest", "scikit-learn's, trained here", "randomforest-matlab, trained on 62 videos of DIEM"
-    ),
-)
-"""What differs from the authors' release, for the notes of tables and models."""
 
 
 @dataclass(frozen=True)

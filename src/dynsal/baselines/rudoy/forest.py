@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from dynsal.baselines.rudoy_features import NAMES
+from dynsal.baselines.rudoy.features import NAMES
 from dynsal.errors import DataError
 from dynsal.fileio import atomic
 

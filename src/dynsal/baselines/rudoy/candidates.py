@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dynsal.baselines.rudoy_blobs import blobs
-from dynsal.baselines.rudoy_detectors import Detections, suppress
-from dynsal.baselines.rudoy_evidence import Evidence
+from dynsal.baselines.rudoy.blobs import blobs
+from dynsal.baselines.rudoy.detectors import Detections, suppress
+from dynsal.baselines.rudoy.evidence import Evidence
 from dynsal.config_baselines import RudoyOptions
 
 Floats = NDArray[np.float64]

@@ -6,6 +6,7 @@ video (in as many processes as it likes) and `train` once on the results.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +16,16 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from dynsal.baselines.rudoy_anchors import AFTER, BEFORE
-from dynsal.baselines.rudoy_candidates import Candidates, candidates
-from dynsal.baselines.rudoy_evidence import SUBSTITUTIONS, Evidence, Observer
-from dynsal.baselines.rudoy_features import NAMES, destination_features, pair_features, rounded
-from dynsal.baselines.rudoy_forest import Model, from_sklearn, standardise
-from dynsal.baselines.rudoy_regions import shares, top_regions
+from dynsal.baselines.rudoy.anchors import AFTER, BEFORE
+from dynsal.baselines.rudoy.candidates import Candidates, candidates
+from dynsal.baselines.rudoy.evidence import Evidence, Observer
+from dynsal.baselines.rudoy.features import NAMES, destination_features, pair_features, rounded
+from dynsal.baselines.rudoy.forest import Model, from_sklearn, standardise
+from dynsal.baselines.rudoy.notes import SUBSTITUTIONS
+from dynsal.baselines.rudoy.regions import shares, top_regions
 from dynsal.config_baselines import RudoyOptions
 from dynsal.errors import DataError
+from dynsal.fileio import atomic
 from dynsal.gaze import Points, density
 from dynsal.prepare import Frame
 
@@ -68,7 +71,7 @@ def collect_pairs(
     points
         Index of a frame in the source video (`Frame.index`) -> gaze points in pixels of the frames given.
     anchors
-        Positions among the frames given, from 0; see `rudoy_anchors.draw_anchors`.
+        Positions among the frames given, from 0; see `anchors.draw_anchors`.
     options, files
         As for the model that will use the pairs.
 
@@ -184,3 +187,29 @@ def train(
         "substitutions": [one._asdict() for one in SUBSTITUTIONS],
     }
     return Model(from_sklearn(forest), mean, deviation, {**meta, **facts})
+
+
+def save_pairs(path: Path, pairs: PairSet) -> None:
+    """Write the pairs of one video as .npz, atomically."""
+    with atomic(path) as part, part.open("wb") as stream:
+        np.savez_compressed(stream, features=pairs.features, positive=pairs.positive)
+
+
+def load_pairs(path: Path) -> PairSet:
+    """Read what `save_pairs` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            pairs = PairSet(stored["features"], stored["positive"])
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(
+            path, f"holds no pairs ({error})", "Delete it and run the same command again"
+        ) from None
+    if pairs.features.shape != (len(pairs.positive), len(NAMES)):
+        raise DataError(path, "holds no pairs of this version", "Delete it and run the same command again")
+    return pairs
