@@ -24,6 +24,7 @@ except (ConfigError, DataError) as error:
     raise WorkflowError(str(error)) from None
 
 DS = smk_plan.ds
+smk_dataset = f"datasets.{smk_plan.config.dataset.name}"
 
 
 def smk_relative(path):

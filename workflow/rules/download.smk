@@ -58,7 +58,7 @@ rule download:
     benchmark:
         "results/{ds}/benchmarks/download/{file}.tsv"
     wildcard_constraints:
-        ds="hevc33",
+        ds="hevc33|salicon",
         file=smk_registry_pattern,
     conda:
         "../../envs/data.yaml"
