@@ -100,9 +100,9 @@ class Salicon(Stills):
         else:
             where = self.root / "points" / f"{part}.parquet"
             index, worker, x, y, outside = read_points(where, number)
-        numbers, which = np.unique(worker, return_inverse=True)
+        numbers = np.unique(worker)
         labels = np.array([str(number) for number in numbers], dtype=object)
-        table = sort_table(index, labels[which], x, y)
+        table = sort_table(index, labels[np.searchsorted(numbers, worker)], x, y)
         return require_fixations(
             Gaze(table, {"outside_frame": outside}, n_images, self.size), f"{where} ({video})"
         )
@@ -128,7 +128,7 @@ class Salicon(Stills):
 
     def _read_2017(
         self, path: Path, part: str, names: list[str]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Return index of the image, worker (from 1), x and y of all fixations."""
         archive = Zip(path)
         members = archive.members(part, ".mat")
