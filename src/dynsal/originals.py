@@ -50,6 +50,9 @@ ORIGINALS: dict[str, Originals] = {
 }
 """Name of the data set -> its original files."""
 
+STILLS = frozenset({"osie", "salicon"})
+"""Data sets of still images, whose "videos" are shards of images; they have neither flow nor a Table 1."""
+
 
 def raw_root(dataset: DatasetConfig, ds: str) -> str:
     """Return the folder of the original files, relative to the working directory.

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from dynsal import layout, originals
 from dynsal.config import RESERVED, Config, ConfigError, DatasetConfig, ModelConfig, stage_json
-from dynsal.datasets import STILLS
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -39,7 +38,7 @@ class Plan:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.ds = label(config.dataset)
-        self.stills = config.dataset.name in STILLS
+        self.stills = config.dataset.name in originals.STILLS
         roles = layout.split(config.dataset.split)
         blind = layout.blind(config.dataset.split)
         listed = {*roles, *blind}

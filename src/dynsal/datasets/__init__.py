@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 REGISTRY = {"demo": "Demo", "diem": "Diem", "hevc33": "Hevc33", "osie": "Osie", "salicon": "Salicon"}
 """Name of the data set, which is its module here, and the class in it."""
 
-STILLS = frozenset({"osie", "salicon"})
-"""Data sets of still images, whose "videos" are shards of images; they have neither flow nor a Table 1."""
-
 
 def dataset_class(name: str) -> type[Dataset]:
     """Return the class of a data set.

@@ -1,7 +1,8 @@
 """Predictions for SALICON's blind test set in the form that the evaluation server takes, and a check of such a file.
 
 A submission is a JSON list of ``{"image_id": <COCO number>, "saliency_map": <base64 of a PNG>}``, one for each test
-image: 8-bit grey, 640x480.
+image: 8-bit grey, 640x480. The server (salicon.net/upload) takes a results.zip with two such files, one for the
+validation and one for the test images.
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
+import shutil
+import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -55,6 +59,33 @@ def write_submission(path: Path, items: Iterable[tuple[int, NDArray[np.floating]
     return len(seen)
 
 
+def pack_upload(path: Path, algorithm: str, validation: Path, test: Path) -> None:
+    """Put the submissions for validation and test images into the archive, and under the names, that the server wants.
+
+    Parameters
+    ----------
+    path
+        Archive to write; it must be called ``results.zip`` when it is uploaded.
+    algorithm
+        Name of the model: letters, digits and hyphens, since the file names are split at underscores.
+
+    Raises
+    ------
+    ValueError
+        If the name holds anything else.
+    """
+    if not re.fullmatch("[A-Za-z0-9-]+", algorithm):
+        raise ValueError(f"{algorithm!r}: a model's name may hold letters, digits and hyphens only")
+    with atomic(Path(path)) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for split, source in (("val", validation), ("test", test)):
+            member = zipfile.ZipInfo(
+                f"fixations_{split}2014_{algorithm}_results.json"
+            )  # without today's date
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with Path(source).open("rb") as stream, archive.open(member, "w", force_zip64=True) as target:
+                shutil.copyfileobj(stream, target)
+
+
 def encode_map(saliency: NDArray[np.floating], image: int) -> str:
     """Return a map as base64 of an 8-bit grey PNG; see :func:`write_submission`."""
     if saliency.shape != SIZE[::-1]:
@@ -97,7 +128,9 @@ def check_submission(path: Path, expected_ids: Iterable[int]) -> list[str]:
                 if fault:
                     problems.append(f"image {image}: {fault}")
     except (OSError, ijson.JSONError, UnicodeDecodeError) as error:
-        raise DataError(path, f"cannot be read as a submission ({error})", again) from error
+        raise DataError(
+            path, f"cannot be read as a submission ({' '.join(str(error).split())})", again
+        ) from error
     problems += _listed("missing", wanted - set(seen))
     problems += _listed("in it more than once", {image for image, count in seen.items() if count > 1})
     problems += _listed("not of the test set", set(seen) - wanted)

@@ -82,7 +82,7 @@ def write_points(
                         )
                     spool.add(places[image], worker, columns - 1, rows - 1)
             except (ijson.JSONError, UnicodeDecodeError) as error:
-                raise DataError(where, f"is no valid JSON ({error})", AGAIN) from error
+                raise DataError(where, f"is no valid JSON ({_one_line(error)})", AGAIN) from error
         spool.flush()
         if not spool.annotations:
             raise DataError(where, "has no annotations", "It must be SALICON's JSON of release 2015r1")
@@ -165,6 +165,10 @@ class _Spool:
         self._count = 0
 
 
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 def _positions(annotation: Any, where: str) -> tuple[int, int, NDArray[np.int64], NDArray[np.int64]]:
     """Return image, worker, rows and columns (from 1) of an annotation."""
     try:
@@ -172,6 +176,8 @@ def _positions(annotation: Any, where: str) -> tuple[int, int, NDArray[np.int64]
         points = np.asarray(annotation["fixations"])
         if points.size and (points.ndim != 2 or points.shape[1] != 2 or points.dtype.kind != "i"):
             raise ValueError("fixations are no pairs of whole numbers")
+        if not 0 <= worker < 2**31:
+            raise ValueError("worker_id is out of range")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         name = annotation.get("id") if isinstance(annotation, dict) else annotation
         raise DataError(where, f"annotation {name} is malformed ({error!r})", AGAIN) from error
