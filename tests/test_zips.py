@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 import zipfile
 
@@ -64,10 +65,7 @@ def test_absurd_sizes(archive):
     ):
         found.read(member, 9_999)
     assert found.read(member, 10_000) == bytes(10_000)
-    data = path.read_bytes()
-    for size in (struct.pack("<I", 10_000),):
-        data = data.replace(size, struct.pack("<I", 5))
-    path.write_bytes(data)
+    path.write_bytes(path.read_bytes().replace(struct.pack("<I", 10_000), struct.pack("<I", 5)))
     liar = Zip(path)
     with pytest.raises(DataError, match="cannot be unpacked"):
         liar.read(liar.members("train", ".jpg")["a.jpg"], 100)
@@ -83,6 +81,18 @@ def test_damage(archive, method):
     damaged = Zip(path)
     with pytest.raises(DataError, match=r"a\.zip:train/a\.jpg: cannot be unpacked .*fetch it again"):
         damaged.read(damaged.members("train", ".jpg")["a.jpg"], 1000)
+
+
+def test_the_callers_errors_stay_its_own(archive):
+    """A full disk while writing what was read is no damage of the archive."""
+    found = Zip(archive({"train/a.jpg": b"abc"}))
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        found.open(found.members("train", ".jpg")["a.jpg"], 9),
+    ):
+        raise full
+    assert caught.value is full
 
 
 def test_encrypted_or_of_an_unknown_method(archive):

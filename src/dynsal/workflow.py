@@ -117,7 +117,8 @@ class Plan:
         """
         if self.stills:
             raise ConfigError(
-                f"{self.ds} holds still images, which have no optical flow; of the steps that are there, `data` is theirs"
+                f"{self.ds} holds still images, which have no optical flow; ask for `data`, or choose a data set of "
+                "videos as dataset.name"
             )
         return self.raw_video(video)
 

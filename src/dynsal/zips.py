@@ -103,16 +103,13 @@ class Zip:
                 "It is not the file expected here",
             )
         try:
-            with self._archive.open(member) as stream:
+            stream = self._archive.open(member)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # encrypted, unknown method
+            raise DataError(where, f"cannot be unpacked ({error})", AGAIN) from error
+        try:
+            with stream:
                 yield stream
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            OSError,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:  # no others: they may be the caller's own
             raise DataError(where, f"cannot be unpacked ({error})", AGAIN) from error
 
     def close(self) -> None:
