@@ -17,7 +17,7 @@ validate(config, "workflow/schemas/config.schema.yaml", set_default=False)
 
 wildcard_constraints:
     ds=smk_plan.ds,
-    video="|".join(smk_plan.videos),
+    video="|".join([*smk_plan.videos, *smk_plan.blind]),
     model="|".join([*smk_plan.models, *smk_plan.floors]),
     baseline="|".join(smk_plan.baselines) or "none",
     seed=r"\d+",
@@ -36,6 +36,7 @@ rule all:
 
 
 include: "workflow/rules/download.smk"
+include: "workflow/rules/stills.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/flow.smk"
 include: "workflow/rules/augment.smk"
@@ -59,9 +60,9 @@ localrules:
 
 
 rule data:
-    """Every download, rescaled, with its gaze."""
+    """Every download, rescaled, with its gaze (of blind test images, without)."""
     input:
-        smk_plan.paths("frames", smk_plan.videos),
+        smk_plan.paths("frames", [*smk_plan.videos, *smk_plan.blind]),
         smk_plan.paths("gaze", smk_plan.videos),
 
 

@@ -174,6 +174,66 @@ def test_hevc33(here):
     assert counts["train"] == counts["evaluate"] == 5 * seeds
 
 
+STEPS = {"download", "download_all", "salicon_points", "rescale", "gaze", "data"}
+"""What still images may need; of downloads as many as there are files."""
+
+
+def test_salicon(here):
+    """Shards instead of videos, the blind ones without gaze; of the steps after the download, no flow and no copies."""
+    jobs = planned(here, "salicon", targets=["data"])
+    found = count(jobs)
+    assert set(found) <= STEPS
+    assert {name: found[name] for name in ("salicon_points", "rescale", "gaze")} == {
+        "salicon_points": 2, "rescale": 40, "gaze": 30,
+    }  # fmt: skip
+    assert outputs(jobs, "download") == {
+        f"results/salicon/raw/{name}"
+        for name in ("images.zip", "fixations_train2014.json.zip", "fixations_val2014.json.zip")
+    }
+
+
+def test_salicon_releases_share_images_only(here):
+    """Originals come to one folder, everything that is made of them to two."""
+    jobs = planned(here, "salicon", targets=["data"], dataset={"release": "2017"})
+    assert set(count(jobs)) <= STEPS - {"salicon_points"}
+    assert outputs(jobs, "download") == {
+        f"results/salicon/raw/{name}" for name in ("images.zip", "fixations_2017.zip")
+    }
+    made = outputs(jobs, "rescale") | outputs(jobs, "gaze")
+    assert len(made) == 70
+    assert all(path.startswith("results/salicon2017/") for path in made)
+    assert not made & {str(path) for job in planned(here, "salicon", targets=["data"]) for path in job.output}
+
+
+def test_osie(here):
+    """All nine shards, from one manifest."""
+    (here / "results/osie/raw").mkdir(parents=True)
+    (here / "results/osie/raw/manifest.json").write_text("{}")
+    jobs = count(planned(here, "osie", targets=["data"]))
+    assert set(jobs) <= STEPS
+    assert jobs["rescale"] == jobs["gaze"] == 9
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "results/table1.csv",
+            "osie holds still images, and Table 1 compares models on videos; ask for `data`",
+        ),
+        ("flows", "osie holds still images, which have no optical flow"),
+        ("models", "osie holds still images, which have no optical flow"),
+    ],
+)
+def test_stills_have_no_table1(here, target, message):
+    """Refused while planning, with the reason."""
+    words = ("-n", "--snakefile", ROOT / "Snakefile", "--configfile", "config/osie.yaml", "--", target)
+    done = snakemake(here, *words)
+    assert done.rc == 1
+    assert message in done.text
+    assert "Job stats" not in done.text
+
+
 def test_frames_are_never_jobs(here):
     """The unit of work is a video, or a model and a seed."""
     assert max(len(job.output) for job in planned(here, "diem")) < 5 * 84
@@ -363,6 +423,34 @@ def test_plan_without_oracle():
 def test_plan_model_on_copies_only():
     plan = workflow.Plan(parse({"models": models({"x": [2]})}))
     assert {path.split("/")[3] for path in plan.training_clips("x")} == {"x2"}
+
+
+def test_plan_of_stills():
+    """The blind shards stand apart; they and the validation's role do not mix; one test shard is enough."""
+    salicon = {"name": "salicon", "split": "salicon"}
+    plan = workflow.Plan(parse({"dataset": salicon}))
+    assert (plan.ds, plan.stills, len(plan.train), len(plan.test), len(plan.blind)) == (
+        "salicon",
+        True,
+        20,
+        10,
+        10,
+    )
+    assert not {*plan.videos} & {*plan.blind}
+    assert plan.raw_gaze("val_03") == [
+        "results/salicon/raw/points/val.parquet",
+        "results/salicon/raw/images.zip",
+    ]
+    few = workflow.Plan(parse({"dataset": {**salicon, "only": ["train_00", "val_00", "test_03"]}}))
+    assert (few.videos, few.blind) == (["train_00", "val_00"], ["test_03"])
+    with pytest.raises(ConfigError, match="test_03 is a test video"):
+        workflow.Plan(parse({"dataset": {**salicon, "validation": ["test_03"]}}))
+    later = workflow.Plan(parse({"dataset": {**salicon, "release": "2017"}}))
+    assert later.ds == "salicon2017"
+    assert later.raw_gaze("val_03")[0] == "results/salicon/raw/fixations_2017.zip"
+    assert later.path("gaze", "val_03") == "results/salicon2017/gaze/val_03.parquet"
+    videos = workflow.Plan(parse({"dataset": {"name": "hevc33", "split": "hevc33", "release": "2017"}}))
+    assert (videos.ds, videos.stills, videos.blind) == ("hevc33", False, [])
 
 
 def test_plan_lists_all_problems():

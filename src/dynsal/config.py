@@ -50,12 +50,15 @@ class DatasetConfig(Section):
         "STAViS (no single viewers, hence no human ceiling).",
     )
     release: Literal["2015r1", "2017"] = Field(
-        "2015r1", description="SALICON: the release of 2015 (the paper's) or that of 2017; never mix them."
+        "2015r1",
+        description="SALICON: the release of 2015 (the paper's) or that of 2017, whose results stand apart in "
+        "`results/salicon2017`.",
     )
     folder: str | None = Field(None, description="`folder`: path of your videos and gaze (docs/datasets.md).")
     split: str = Field(
         "demo",
-        description="Split list `resources/splits/<split>.csv`: `demo`, `hevc33`, `borji20` (the paper's), `stavis17`.",
+        description="Split list `resources/splits/<split>.csv`: `demo`, `hevc33`, `borji20` (the paper's), `stavis17`, `salicon`, "
+        "`osie`.",
     )
     validation: list[str] = Field(
         [], description="Videos taken out of the training list for validation; never test videos."
@@ -108,7 +111,7 @@ class GazeConfig(Section):
     px_per_deg: Positive | None = Field(
         None,
         description="Pixels of the source video (or screen) per degree; `null` takes the data set's own "
-        "(DIEM 50, hevc33 30).",
+        "(DIEM 50, hevc33 30, OSIE 24; SALICON 19, the Gaussian of its official maps).",
     )
 
 

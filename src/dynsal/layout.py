@@ -88,6 +88,45 @@ def split(name: str) -> dict[str, str]:
     return dict(_split(name))
 
 
+def blind(name: str) -> list[str]:
+    """Return the shards that go with a split list but whose gaze is kept secret by a benchmark's server.
+
+    They stand in ``resources/splits/<name>_blind.csv``; most split lists have none.
+
+    Raises
+    ------
+    DataError
+        If that list has an error; with the line.
+    """
+    path = repo_root() / "resources" / "splits" / f"{name}_blind.csv"
+    return [row["video"] for _, row in _rows(path, ("video",))] if path.is_file() else []
+
+
+@functools.cache
+def _osie_shards() -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for _, row in _rows(_resource("splits", "osie_images"), ("image", "shard")):
+        found.setdefault(row["shard"], []).append(row["image"])
+    return {shard: tuple(images) for shard, images in found.items()}
+
+
+def osie_images(shard: str) -> list[str]:
+    """Return the images of an OSIE shard, in the order of ``resources/splits/osie_images.csv``.
+
+    Raises
+    ------
+    DataError
+        If there is no such shard.
+    """
+    try:
+        return list(_osie_shards()[shard])
+    except KeyError:
+        known = ", ".join(_osie_shards())
+        raise DataError(
+            _resource("splits", "osie_images"), f"has no shard {shard}", f"Its shards are {known}"
+        ) from None
+
+
 _COLUMNS = ("file", "bytes", "sha256", "md5", "urls", "page", "licence", "citation")
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dynsal import baselines, layout, originals
-from dynsal.config import RESERVED, Config, ConfigError, ModelConfig, stage_json
+from dynsal.config import RESERVED, Config, ConfigError, DatasetConfig, ModelConfig, stage_json
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -37,9 +37,11 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.ds = config.dataset.name
+        self.ds = label(config.dataset)
+        self.stills = config.dataset.name in originals.STILLS
         roles = layout.split(config.dataset.split)
-        listed = set(roles)
+        blind = layout.blind(config.dataset.split)
+        listed = {*roles, *blind}
         problems = [
             f"dataset.{key}: {video} is not in resources/splits/{config.dataset.split}.csv"
             for key in ("validation", "only")
@@ -49,7 +51,7 @@ class Plan:
         problems += [
             f"dataset.validation: {video} is a test video; validation is cut from the training videos"
             for video in config.dataset.validation
-            if roles.get(video) == "test"
+            if roles.get(video) == "test" or video in blind
         ]
         chosen = {
             video: role
@@ -62,7 +64,8 @@ class Plan:
         self.test = [video for video, role in chosen.items() if role == "test"]
         if not self.train:
             problems.append("dataset: no training video is left; check dataset.only and dataset.validation")
-        if len(self.test) < 2:
+        self.blind = [video for video in blind if not config.dataset.only or video in config.dataset.only]
+        if len(self.test) < 2 and not self.stills:
             problems.append("dataset: at least two test videos are needed (negatives come from other videos)")
         if problems:
             raise ConfigError("\n".join(problems))
@@ -107,6 +110,21 @@ class Plan:
         """Return the original files that hold a video's pictures; the first is the video itself."""
         return self._originals(originals.ORIGINALS[self.config.dataset.name].pictures, video)
 
+    def flow_source(self, video: str) -> list[str]:
+        """Return the original files that a video's optical flow is computed from.
+
+        Raises
+        ------
+        ConfigError
+            For still images.
+        """
+        if self.stills:
+            raise ConfigError(
+                f"{self.ds} holds still images, which have no optical flow; ask for `data`, or choose a data set of "
+                "videos as dataset.name"
+            )
+        return self.raw_video(video)
+
     def raw_gaze(self, video: str) -> list[str]:
         """Return the original files that stand for a video's gaze: a data base, or the manifest of its folder."""
         return self._originals(originals.ORIGINALS[self.config.dataset.name].gaze, video)
@@ -144,7 +162,18 @@ class Plan:
         return {**{name: [0] for name in self.floors}, **dict.fromkeys(self.models, self.seeds)}
 
     def all_scores(self) -> list[str]:
-        """Return the score files of all models, seeds, floors and ceilings."""
+        """Return the score files of all models, seeds, floors and ceilings: what Table 1 is made of.
+
+        Raises
+        ------
+        ConfigError
+            For still images.
+        """
+        if self.stills:
+            raise ConfigError(
+                f"{self.ds} holds still images, and Table 1 compares models on videos; ask for `data`, or choose a "
+                "data set of videos as dataset.name"
+            )
         return [
             path for name, seeds in self.runs().items() for seed in seeds for path in self.scores(name, seed)
         ]
@@ -214,6 +243,11 @@ class Plan:
             for model in self.models
             for seed in self.seeds
         ]
+
+
+def label(dataset: DatasetConfig) -> str:
+    """Return the name of a data set's folder in results/; SALICON's releases must not be mixed and have one each."""
+    return "salicon2017" if dataset.name == "salicon" and dataset.release == "2017" else dataset.name
 
 
 def _paper_order(model: ModelConfig) -> tuple[int, int]:

@@ -8,7 +8,7 @@ rule baseline:
     input:
         script=smk_script("baseline"),
         code=lambda wildcards: smk_code(
-            "baseline", f"datasets.{smk_reader}", smk_plan.baseline_code(wildcards.baseline)
+            "baseline", smk_dataset, smk_plan.baseline_code(wildcards.baseline)
         ),
         files=lambda wildcards: smk_plan.baseline_files(wildcards.baseline),
         raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
@@ -66,7 +66,7 @@ rule pairs:
     """Collect training pairs from one training video, for a baseline that learns from gaze."""
     input:
         script=smk_script("pairs"),
-        code=smk_code("pairs", f"datasets.{smk_reader}"),
+        code=smk_code("pairs", smk_dataset),
         files=lambda wildcards: smk_plan.downloads_of(wildcards.baseline),
         raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
         frames="results/{ds}/frames/{video}.h5",

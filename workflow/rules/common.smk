@@ -25,6 +25,7 @@ except (ConfigError, DataError) as error:
     raise WorkflowError(str(error)) from None
 
 DS = smk_plan.ds
+smk_dataset = f"datasets.{smk_plan.config.dataset.name}"
 
 
 def smk_relative(path):
@@ -50,7 +51,6 @@ smk_figures = [
 smk_init = layout.initial_weights(smk_plan.config.net.init) or []
 
 
-smk_reader = smk_plan.config.dataset.name
 smk_baseline_size = (
     " ".join(["--size", *map(str, smk_plan.config.baselines.size)]) if smk_plan.config.baselines.size else ""
 )

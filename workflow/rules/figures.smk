@@ -7,7 +7,7 @@ rule overview:
         script=smk_script("overview"),
         code=smk_code("overview"),
         models=smk_plan.trainings("model.safetensors"),
-        scores=smk_plan.all_scores(),
+        scores=lambda wildcards: smk_plan.all_scores(),
         frames=smk_plan.paths("frames", smk_plan.test),
         flow=smk_plan.paths("flow", smk_plan.test),
         gaze=smk_plan.paths("gaze", smk_plan.test),

@@ -24,7 +24,7 @@ rule table1_of:
     input:
         script=smk_script("table1"),
         code=smk_code("table1"),
-        scores=smk_plan.all_scores(),
+        scores=lambda wildcards: smk_plan.all_scores(),
         paper=smk_relative("resources/paper/table1.csv"),
     output:
         expand("results/{{ds}}/{name}", name=TABLE1),
