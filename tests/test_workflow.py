@@ -123,7 +123,7 @@ def test_validation_videos_train_nothing(here):
     }
 
 
-@pytest.mark.parametrize("target", ["data", "flows", "models", "table1", "figures"])
+@pytest.mark.parametrize("target", ["data", "flows", "models", "table1", "figures", "table2", "figures2"])
 def test_named_targets(here, target):
     jobs = count(planned(here, targets=[target]))
     last = {
@@ -132,9 +132,63 @@ def test_named_targets(here, target):
         "models": "train",
         "table1": "publish_table1",
         "figures": "scores_figure",
+        "table2": "publish_table2",
+        "figures2": "gallery",
     }
     assert jobs[last[target]]
-    assert jobs["evaluate"] == (5 if target in ("table1", "figures") else 0)
+    assert jobs["evaluate"] == {"table1": 5, "figures": 5, "table2": 1, "figures2": 1}.get(target, 0)
+    assert jobs["timings"] == (target == "table2")
+
+
+def test_table2(here):
+    """One job per baseline and test video; of the nets only the last is trained; what learns sees training videos only."""
+    jobs = planned(here, targets=["results/table2.csv"])
+    found, roles = count(jobs), layout.split("demo")
+    rows = load(ROOT / "config" / "config.yaml").baselines.models
+    test = [video for video, role in roles.items() if role == "test"]
+    assert found["baseline"] == len(rows) * len(test)
+    assert found["train"] == found["evaluate"] == found["train_baseline"] == 1
+    assert outputs(jobs, "train") > {"results/demo/models/early_aug/seed0/model.safetensors"}
+    pairs = outputs(jobs, "pairs")
+    assert {Path(path).stem for path in pairs} == {video for video, role in roles.items() if role == "train"}
+    assert not found["download"]  # the demo needs no network
+
+
+def test_another_baseline_option_scores_that_baseline_only(here):
+    """Its rows alone change, and its own code is declared with them, not that of the others."""
+
+    def parameters(**changes):
+        jobs = planned(here, targets=["results/table2.csv"], **changes)
+        return {
+            (job.rule.name, job.wildcards_dict.get("baseline"), job.wildcards_dict.get("video")): str(
+                job.params
+            )
+            for job in jobs
+        }
+
+    before = parameters()
+    after = parameters(baselines={"models": {"pqft": {"model": "pqft", "variant": "guo"}}})
+    changed = {key for key in before if before[key] != after[key]}
+    assert {(rule, name) for rule, name, _ in changed} == {
+        ("baseline", "pqft"), ("timings", None), ("table2_of", None),
+    }  # fmt: skip
+    for job in planned(here, targets=["results/table2.csv"]):
+        if job.rule.name == "baseline" and job.wildcards.baseline == "pqft":
+            code = {Path(path).name for path in job.input.code}
+            assert {"pqft.py", "matlab.py"} <= code
+            assert not {"gbvs.py", "icl.py", "itti.py"} & code
+
+
+def test_published_protocol_trains_nothing_anew(here):
+    """The switch changes the parameters of scoring jobs only."""
+
+    def parameters(**changes):
+        jobs = planned(here, targets=["results/table2.csv"], **changes)
+        return {(job.rule.name, str(job.wildcards_dict)): str(job.params) for job in jobs}
+
+    before, after = parameters(), parameters(evaluate={"protocol": "published"})
+    changed = {rule for rule, wildcards in before if before[rule, wildcards] != after[rule, wildcards]}
+    assert changed == {"baseline", "evaluate", "floors", "table2_of"}
 
 
 def test_diem(here):
@@ -241,8 +295,8 @@ def test_frames_are_never_jobs(here):
 
 def test_every_rule_declares_its_code(here):
     """Script and modules are inputs, so that an edit reruns what it can change; every job has a log."""
-    for job in planned(here):
-        if job.rule.name in ("all", "publish_table1"):
+    for job in planned(here, targets=["all", "table2", "figures2"]):
+        if job.rule.name in ("all", "table2", "figures2", "publish_table1", "publish_table2"):
             continue
         name = Path(str(job.input.script)).stem
         assert Path(here, str(job.input.script)).resolve() == SCRIPTS.resolve() / f"{name}.py"

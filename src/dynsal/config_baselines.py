@@ -6,7 +6,7 @@ modules of `dynsal.baselines`, under the same names.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -165,3 +165,24 @@ BaselineOptions = Annotated[
     | RudoyOptions,
     Field(discriminator="model"),
 ]
+
+
+class Entry(NamedTuple):
+    """The module in `dynsal.baselines` and the class of a baseline."""
+
+    module: str
+    name: str
+    trained: bool = False
+    """Whether it needs a model trained on gaze, as the file ``model``."""
+
+
+REGISTRY = {
+    "gbvs": Entry("gbvs", "Gbvs"),
+    "itti": Entry("itti", "Itti"),
+    "pqft": Entry("pqft", "Pqft"),
+    "icl": Entry("icl", "Icl"),
+    "self_resemblance": Entry("self_resemblance", "SelfResemblance"),
+    "spectral_residual": Entry("spectral", "SpectralResidual"),
+    "temporal_spectral": Entry("spectral", "TemporalSpectral"),
+    "rudoy": Entry("rudoy.model", "Rudoy", trained=True),
+}

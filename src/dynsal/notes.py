@@ -6,7 +6,8 @@ import json
 
 import pandas as pd
 
-from dynsal import published, tables
+from dynsal import published_numbers as published
+from dynsal import tables
 from dynsal.workflow import Plan
 
 

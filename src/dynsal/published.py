@@ -17,15 +17,9 @@ from dynsal import layout
 from dynsal.evaluation import Map
 from dynsal.gaze import Points, Size, density
 from dynsal.legacy_metrics import borji_auc_shuffled
+from dynsal.published_numbers import CENTRE_SD, DRAWS, SCALE, SIGMA
 
-SCALE = 5
-"""Native pixels per pixel of the working copy."""
-SIGMA = (10.0, 10.0)
-"""Standard deviations of the ground truth's Gaussian, in pixels of the working copy."""
-DRAWS = 100
-"""Random sets of negatives per frame."""
-CENTRE_SD = 1 / 16
-"""Standard deviation of the release's centre model, on both axes, as a fraction of the width."""
+__all__ = ["DRAWS", "SCALE", "SIGMA", "auc", "centre_map", "to_working_copy", "working_copy"]
 
 
 def working_copy(video: str, native: Size) -> Size:

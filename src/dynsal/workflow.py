@@ -14,8 +14,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dynsal import baselines, layout, originals
+from dynsal import layout, originals
 from dynsal.config import RESERVED, Config, ConfigError, DatasetConfig, ModelConfig, stage_json
+from dynsal.config_baselines import REGISTRY, Entry
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -233,8 +234,8 @@ class Plan:
         """Return the downloads that a baseline needs."""
         return [f"results/baselines/raw/{file}" for file in self.config.baselines.models[name].files()]
 
-    def _baseline(self, name: str) -> baselines.Entry:
-        return baselines.REGISTRY[self.config.baselines.models[name].model]
+    def _baseline(self, name: str) -> Entry:
+        return REGISTRY[self.config.baselines.models[name].model]
 
     def trainings(self, name: str) -> list[str]:
         """Return one file (such as history.csv) of every training."""

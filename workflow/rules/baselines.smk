@@ -7,9 +7,7 @@ rule baseline:
     """Score one baseline on the frames of one test video."""
     input:
         script=smk_script("baseline"),
-        code=lambda wildcards: smk_code(
-            "baseline", smk_dataset, smk_plan.baseline_code(wildcards.baseline)
-        ),
+        code=lambda wildcards: smk_code("baseline", smk_dataset, smk_plan.baseline_code(wildcards.baseline)),
         files=lambda wildcards: smk_plan.baseline_files(wildcards.baseline),
         raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
         frames="results/{ds}/frames/{video}.h5",

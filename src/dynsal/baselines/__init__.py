@@ -1,6 +1,6 @@
 """Models of saliency that came before the nets, by name, all behind the contract of `dynsal.baselines.base`.
 
-A new baseline is one module here, one entry in :data:`REGISTRY`, and one class of options in `dynsal.config_baselines`.
+A new baseline is one module here, and one class of options with one entry in the registry of `dynsal.config_baselines`.
 Importing this package loads none of them.
 """
 
@@ -10,34 +10,16 @@ import importlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from dynsal.config_baselines import REGISTRY
 from dynsal.errors import DataError
+
+__all__ = ["REGISTRY", "by_name", "create", "kind_of", "parse"]
 
 if TYPE_CHECKING:
     from dynsal.baselines.base import Baseline
     from dynsal.config_baselines import Options
-
-
-class Entry(NamedTuple):
-    """The module here and the class of a baseline."""
-
-    module: str
-    name: str
-    trained: bool = False
-    """Whether it needs a model trained on gaze, as the file ``model``."""
-
-
-REGISTRY = {
-    "gbvs": Entry("gbvs", "Gbvs"),
-    "itti": Entry("itti", "Itti"),
-    "pqft": Entry("pqft", "Pqft"),
-    "icl": Entry("icl", "Icl"),
-    "self_resemblance": Entry("self_resemblance", "SelfResemblance"),
-    "spectral_residual": Entry("spectral", "SpectralResidual"),
-    "temporal_spectral": Entry("spectral", "TemporalSpectral"),
-    "rudoy": Entry("rudoy.model", "Rudoy", trained=True),
-}
 
 
 def parse(text: str) -> Options:
