@@ -25,7 +25,7 @@ wildcard_constraints:
 
 
 onstart:
-    print(smk_needs.announcement(smk_plan), file=sys.stderr)
+    space.tell(smk_plan, ([str(file) for file in job.output] for job in workflow.dag.needrun_jobs()), logger)
 
 
 rule all:

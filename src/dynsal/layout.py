@@ -68,7 +68,7 @@ def repo_root() -> Path:
 def _split(name: str) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     path = _resource("splits", name)
-    for where, row in _rows(path, ("video", "split")):
+    for where, row in table_rows(path, ("video", "split")):
         if row["split"] not in ("train", "test"):
             raise DataError(where, f"split {row['split']!r}", "It must be train or test")
         if row["video"] in found:
@@ -133,7 +133,7 @@ _COLUMNS = ("file", "bytes", "sha256", "md5", "urls", "page", "licence", "citati
 @functools.cache
 def _registry(ds: str) -> tuple[RegistryRow, ...]:
     found: dict[str, RegistryRow] = {}
-    for where, row in _rows(_resource("datasets", ds), _COLUMNS):
+    for where, row in table_rows(_resource("datasets", ds), _COLUMNS):
         if row["file"] in found:
             raise DataError(where, f"{row['file']} is listed twice", "Keep one of the lines")
         found[row["file"]] = _registry_row(where, row)
@@ -169,7 +169,7 @@ def _registry_row(where: str, row: dict[str, str]) -> RegistryRow:
 
 
 def has_registry(ds: str) -> bool:
-    """Whether a data set is fetched file by file (DIEM comes by hand, the demo is generated)."""
+    """Whether a data set has files to fetch (the demo is generated)."""
     return (repo_root() / "resources" / "datasets" / f"{ds}.csv").is_file()
 
 
@@ -211,7 +211,7 @@ def initial_weights(init: str) -> str | None:
 
 def diem_frames() -> dict[str, int]:
     """Return DIEM's 84 videos and their published numbers of frames."""
-    rows = _rows(_resource("datasets", "diem_videos"), ("index", "video", "width", "height", "frames"))
+    rows = table_rows(_resource("datasets", "diem_videos"), ("index", "video", "width", "height", "frames"))
     return {row["video"]: int(row["frames"]) for _, row in rows}
 
 
@@ -234,7 +234,7 @@ def _resource(folder: str, name: str) -> Path:
     return path
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
+def table_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
     """Return (file:line, row) for every row, after checking header and column counts."""
     with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.reader(stream)

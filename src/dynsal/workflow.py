@@ -95,13 +95,6 @@ class Plan:
         """Return the files of several videos for one step."""
         return [self.path(step, video) for video in videos]
 
-    def downloads_pattern(self) -> str:
-        """Return a regular expression of all files that are fetched one by one."""
-        names = [
-            name for name in (self.config.dataset.name, "weights", "baselines") if layout.has_registry(name)
-        ]
-        return "|".join(re.escape(row.file) for name in names for row in layout.registry(name))
-
     @property
     def raw(self) -> str:
         """The folder of the original files."""

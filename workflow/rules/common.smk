@@ -10,8 +10,7 @@ shell.prefix(
     f"set -euo pipefail; export OPENBLAS_NUM_THREADS=1 PYTHONPATH='{workflow.basedir}/src'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 )
 
-from dynsal import layout
-from dynsal import needs as smk_needs
+from dynsal import layout, space
 from dynsal import workflow as smk
 from dynsal.config import ConfigError
 from dynsal.errors import DataError
@@ -48,9 +47,10 @@ smk_figures = [
 ]
 
 
+# Data sets fetched file by file, and files of those; many small files are one job (rule download_all) instead.
+smk_one_by_one = ["baselines", "hevc33", "salicon", "weights"]
+smk_registered = "|".join(re.escape(row.file) for ds in smk_one_by_one for row in layout.registry(ds))
 smk_init = layout.initial_weights(smk_plan.config.net.init) or []
-
-
 smk_baseline_size = (
     " ".join(["--size", *map(str, smk_plan.config.baselines.size)]) if smk_plan.config.baselines.size else ""
 )

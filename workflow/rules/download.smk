@@ -1,4 +1,4 @@
-# Needs: nothing (demo), a mirror folder or the network (all others).
+# Needs: nothing (demo), a mirror folder, files put into downloads/ by hand, or the network (all others).
 # Makes: results/{ds}/raw/..., the original files, verified and read-only.
 
 
@@ -48,43 +48,44 @@ rule fetch_diem:
 
 
 rule download:
-    """Fetch one file of a registry: mirror folders first, then its addresses; verified, or recorded on first sight."""
+    """Fetch one registered file of a data set, of the weights or of the baselines; verified by dynsal.download."""
     input:
         script=smk_script("download"),
     output:
-        "results/{registry}/raw/{file}",
+        "results/{ds}/raw/{file}",
     log:
-        "logs/{registry}/download/{file}.log",
+        "logs/{ds}/download/{file}.log",
     benchmark:
-        "results/{registry}/benchmarks/download/{file}.tsv"
+        "results/{ds}/benchmarks/download/{file}.tsv"
     wildcard_constraints:
-        registry="hevc33|salicon|weights|baselines",
-        file=smk_plan.downloads_pattern(),
+        ds="|".join(smk_one_by_one),
+        file=smk_registered,
     conda:
         "../../envs/data.yaml"
     params:
         mirrors=smk_plan.params("mirrors"),
     shell:
-        "python {input.script} --dataset {wildcards.registry} --file {wildcards.file:q} --params {params.mirrors:q}"
+        "python {input.script} --dataset {wildcards.ds} --file {wildcards.file:q} --params {params.mirrors:q}"
         " --out {output:q} --log {log:q}"
 
 
 rule download_all:
-    """Fetch all files of a data set of many small ones, several at a time; the manifest comes last."""
+    """Fetch a data set of many small files, several at once; the manifest lists them with their SHA-256."""
     input:
         script=smk_script("download"),
     output:
-        "results/{registry}/raw/manifest.json",
+        "results/{ds}/raw/manifest.json",
     log:
-        "logs/{registry}/download/all.log",
+        "logs/{ds}/download/all.log",
     benchmark:
-        "results/{registry}/benchmarks/download/all.tsv"
+        "results/{ds}/benchmarks/download/all.tsv"
     wildcard_constraints:
-        registry="osie",
+        ds="osie",
     conda:
         "../../envs/data.yaml"
     params:
         mirrors=smk_plan.params("mirrors"),
+        root="results/{ds}/raw",
     shell:
-        "python {input.script} --dataset {wildcards.registry} --all --params {params.mirrors:q} --out {output:q}"
-        " --log {log:q}"
+        "python {input.script} --dataset {wildcards.ds} --all --params {params.mirrors:q}"
+        " --out {params.root:q} --log {log:q}"

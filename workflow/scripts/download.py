@@ -1,47 +1,32 @@
-"""Fetch one file of a data set's registry, or all of them: mirror folders first, then their addresses; verified."""
+"""Fetch one file of a registry, or all of them: folders first, then addresses; verified, resumable.
+
+By hand: python workflow/scripts/download.py --dataset weights --all --out results/weights/raw
+"""
 
 import argparse
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tqdm import tqdm
-
 from dynsal import layout, script
-from dynsal.download import fetch
-from dynsal.manifests import write_manifest
-
-CONNECTIONS = 4
-"""Files at once, where a data set is many small ones."""
+from dynsal.download import fetch, fetch_all
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    params = script.read_params(arguments)
-    if not arguments.all:
+    mirrors = script.read_params(arguments).mirrors if arguments.params or arguments.config else []
+    if arguments.all:
+        fetch_all(arguments.dataset, arguments.out, mirrors)
+    else:
         row = layout.registry_row(arguments.dataset, arguments.file)
-        fetch(row, arguments.out, params.mirrors, arguments.dataset)
-        return
-    rows = layout.registry(arguments.dataset)
-    folder = arguments.out.parent
-
-    def one(row: layout.RegistryRow) -> Path:
-        return fetch(row, folder / row.file, params.mirrors, arguments.dataset, progress=False)
-
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        try:
-            for _ in tqdm(pool.map(one, rows), total=len(rows), desc=arguments.dataset, disable=None):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # the first failure ends it; what has come stays
-            raise
-    script.log.info("%s: %d files", write_manifest(folder), len(rows))
+        fetch(row, arguments.out, mirrors, arguments.dataset)
 
 
 if __name__ == "__main__":
     parser = script.parser(__doc__)
     parser.add_argument("--dataset", required=True, help="name of resources/datasets/<name>.csv")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--file", help="file as listed there")
-    what.add_argument("--all", action="store_true", help="all files; --out is then their manifest.json")
-    parser.add_argument("--out", type=Path, required=True, help="where to put it")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--file", help="file as listed there")
+    which.add_argument("--all", action="store_true", help="every file listed there, and a manifest of them")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="where to put it: a file, or with --all a folder"
+    )
     script.run(main, parser.parse_args())
