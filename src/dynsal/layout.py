@@ -99,13 +99,13 @@ def blind(name: str) -> list[str]:
         If that list has an error; with the line.
     """
     path = repo_root() / "resources" / "splits" / f"{name}_blind.csv"
-    return [row["video"] for _, row in _rows(path, ("video",))] if path.is_file() else []
+    return [row["video"] for _, row in table_rows(path, ("video",))] if path.is_file() else []
 
 
 @functools.cache
 def _osie_shards() -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
-    for _, row in _rows(_resource("splits", "osie_images"), ("image", "shard")):
+    for _, row in table_rows(_resource("splits", "osie_images"), ("image", "shard")):
         found.setdefault(row["shard"], []).append(row["image"])
     return {shard: tuple(images) for shard, images in found.items()}
 
@@ -217,7 +217,7 @@ def diem_frames() -> dict[str, int]:
 
 def published_sizes() -> dict[str, tuple[int, int]]:
     """Return width and height of the working copies of DIEM's test videos in Rudoy et al.'s release."""
-    rows = _rows(_resource("protocols", "published_sizes"), ("video", "width", "height"))
+    rows = table_rows(_resource("protocols", "published_sizes"), ("video", "width", "height"))
     return {row["video"]: (int(row["width"]), int(row["height"])) for _, row in rows}
 
 
