@@ -11,6 +11,7 @@ python benchmarks/bench_rescale.py --size 640 480 --every 1
 python benchmarks/bench_rescale.py --size 160 96 --every 2
 python benchmarks/bench_loading.py --results results/demo --config config/config.yaml --model early early_aug
 python benchmarks/bench_evaluate.py --results results/demo --config config/config.yaml --arch spatial early
+python benchmarks/bench_baselines.py
 python benchmarks/bench_memory.py --frames 60
 python benchmarks/bench_download.py
 python benchmarks/bench_dag.py --profile config hevc33 diem

@@ -5,8 +5,8 @@ rule flow:
     """Optical flow between consecutive rescaled frames; one single-threaded process per video."""
     input:
         script=smk_script("flow"),
-        code=smk_code("flow", f"datasets.{DS}"),
-        raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
+        code=smk_code("flow", smk_dataset),
+        raw=lambda wildcards: smk_plan.flow_source(wildcards.video),
         frames="results/{ds}/frames/{video}.h5",
     output:
         "results/{ds}/flow/{video}.h5",

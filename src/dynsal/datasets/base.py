@@ -1,5 +1,7 @@
 """The contract of a data set: where its videos are, what they show, and where people looked.
 
+Still images come in through the same contract, many to a "video": see `dynsal.datasets.stills`.
+
 Coordinates: see `dynsal.gaze`. Readers return source pixels with pixel centres at integers; what a recording calls
 position p on a screen whose movie starts at ``offset`` is ``p - offset - 0.5``.
 """
@@ -18,7 +20,7 @@ from dynsal import layout
 from dynsal.config import DatasetConfig
 from dynsal.errors import DataError
 from dynsal.gaze import Gaze
-from dynsal.video import Wanted
+from dynsal.video import VideoInfo, Wanted, probe
 
 __all__ = ["Dataset", "Decoded", "Gaze", "Wanted", "checked_frames"]
 
@@ -65,6 +67,20 @@ class Dataset(abc.ABC):
     @abc.abstractmethod
     def video_file(self, video: str) -> Path:
         """Return the file with the video's pictures."""
+
+    def info(self, video: str) -> VideoInfo:
+        """Return size and frame rate of a video's pictures.
+
+        Raises
+        ------
+        DataError
+            If the file is missing or no video.
+        """
+        return probe(self.video_file(video))
+
+    def names(self, video: str) -> list[str]:
+        """Return the names of a video's frames where they have any: the files, for still images."""
+        return []
 
     @abc.abstractmethod
     def open_frames(self, video: str, wanted: Wanted | None = None) -> Decoded:
