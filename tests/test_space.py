@@ -69,6 +69,15 @@ def test_steps_and_sizes_count(diem):
     assert space.needs(small, frames).products == space.needs(diem, frames).products // 12
 
 
+@pytest.mark.parametrize(("name", "images"), [("osie", 700), ("salicon", 15_000)])
+def test_still_images_come_in_shards(name, images):
+    """No shard is larger than it is taken for, and all together are not taken for many more than there are."""
+    plan = Plan(parse({"dataset": {"name": name, "split": name}, "prepare": {"size": [48, 48]}}))
+    found = space.needs(plan, [[plan.path("frames", shard)] for shard in plan.videos])
+    assert found.unknown_videos == 0
+    assert images <= found.products / (48 * 48 * space.FRAME_BYTES) <= 1.2 * images
+
+
 Usage = namedtuple("Usage", "total used free")
 
 
