@@ -123,3 +123,13 @@ def sampled_sha256(path: Path, blocks: int = 64, block_bytes: int = 1 << 16) -> 
                 stream.seek((size - block_bytes) * block // (blocks - 1))
                 state.update(stream.read(block_bytes))
     return state.hexdigest()
+
+
+def seal(path: Path) -> None:
+    """Flush a file to disk, and make it read-only for whom the umask lets read."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o600)
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    path.chmod(0o444 & ~umask)

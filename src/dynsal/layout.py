@@ -130,7 +130,7 @@ def _registry_row(where: str, row: dict[str, str]) -> RegistryRow:
 
 
 def has_registry(ds: str) -> bool:
-    """Whether a data set is fetched file by file (DIEM comes by hand, the demo is generated)."""
+    """Whether a data set has files to fetch (the demo is generated)."""
     return (repo_root() / "resources" / "datasets" / f"{ds}.csv").is_file()
 
 

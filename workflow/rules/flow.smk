@@ -5,7 +5,7 @@ rule flow:
     """Optical flow between consecutive rescaled frames; one single-threaded process per video."""
     input:
         script=smk_script("flow"),
-        code=smk_code("flow", f"datasets.{DS}"),
+        code=smk_code("flow", smk_dataset),
         raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
         frames="results/{ds}/frames/{video}.h5",
     output:
@@ -18,7 +18,7 @@ rule flow:
         "../../envs/data.yaml"
     params:
         # Only what flow depends on: neither the bound (the loader's) nor the split, so that changing these recomputes nothing.
-        cfg=smk_plan.fields(dataset=["name"], prepare=["size"]),
+        cfg=smk_plan.fields(dataset=["name", "source"], prepare=["size"]),
         estimator=smk_plan.config.flow.estimator,
         direction=smk_plan.config.flow.direction,
         root=smk_raw,

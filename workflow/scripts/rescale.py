@@ -10,7 +10,6 @@ from dynsal.clips import create, describe
 from dynsal.datasets import open_dataset
 from dynsal.datasets.base import Decoded
 from dynsal.prepare import stride_for, wanted_frames, working_frames
-from dynsal.video import probe
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -18,7 +17,7 @@ def main(arguments: argparse.Namespace) -> None:
     cv2.setNumThreads(1)
     params = script.read_params(arguments)
     dataset = open_dataset(params.dataset, arguments.raw)
-    info = probe(dataset.video_file(arguments.video))
+    info = dataset.info(arguments.video)
     prepare = params.prepare
     stride = stride_for(info.fps, prepare.fps_target)
     decoded = 0

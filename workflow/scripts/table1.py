@@ -45,6 +45,11 @@ def main(arguments: argparse.Namespace) -> None:
         notes["seeds"] = "standard deviation of sAUC over seeds: " + ", ".join(
             f"{name} {spread[name]:.3f}" for name in plan.models
         )
+    if config.dataset.source == "stavis":
+        notes["no human row"] = (
+            "DIEM's fixation maps as preprocessed for STAViS do not say who looked, and count a pixel once however "
+            "many looked there"
+        )
     if plan.ds == "demo":
         notes["demo"] = (
             "synthetic videos and viewers: the numbers show that the pipeline works, nothing about people"

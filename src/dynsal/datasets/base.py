@@ -18,7 +18,7 @@ from dynsal import layout
 from dynsal.config import DatasetConfig
 from dynsal.errors import DataError
 from dynsal.gaze import Gaze
-from dynsal.video import Wanted
+from dynsal.video import VideoInfo, Wanted, probe
 
 __all__ = ["Dataset", "Decoded", "Gaze", "Wanted", "checked_frames"]
 
@@ -65,6 +65,16 @@ class Dataset(abc.ABC):
     @abc.abstractmethod
     def video_file(self, video: str) -> Path:
         """Return the file with the video's pictures."""
+
+    def info(self, video: str) -> VideoInfo:
+        """Return size and frame rate of a video's pictures.
+
+        Raises
+        ------
+        DataError
+            If the file is missing or no video.
+        """
+        return probe(self.video_file(video))
 
     @abc.abstractmethod
     def open_frames(self, video: str, wanted: Wanted | None = None) -> Decoded:
