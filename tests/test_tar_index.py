@@ -30,7 +30,9 @@ def small_spacing(monkeypatch):
 def contents(sizes, seed=0, compressible=False):
     """Return names and bytes of so many files; random bytes do not shrink, as video does not."""
     rng = random.Random(seed)
-    some = [b"0123456789abcdef" * (n // 16 + 1) if compressible and n % 2 else rng.randbytes(n) for n in sizes]
+    some = [
+        b"0123456789abcdef" * (n // 16 + 1) if compressible and n % 2 else rng.randbytes(n) for n in sizes
+    ]
     return {f"a folder/deep/{i}.7z": data[:n] for i, (n, data) in enumerate(zip(sizes, some, strict=True))}
 
 
@@ -104,7 +106,9 @@ def test_given_back_space_is_free_and_asking_again_is_told(tmp_path):
     after = archive.stat()
     assert (after.st_size, after.st_mtime, after.st_mode) == (before.st_size, before.st_mtime, before.st_mode)
     assert (before.st_blocks - after.st_blocks) * 512 > 800_000 - 3 * SPACING
-    with pytest.raises(DataError, match=rf"{second}: was unpacked before.*Delete {tmp_path} and run") as caught:
+    with pytest.raises(
+        DataError, match=rf"{second}: was unpacked before.*Delete {tmp_path} and run"
+    ) as caught:
         read(load_index(archive), second)
     assert str(archive) in caught.value.where
 
@@ -136,7 +140,6 @@ def test_the_index_is_made_once_and_again_for_another_archive(tmp_path, monkeypa
     drop_index(archive)
     assert [path.name for path in tmp_path.iterdir()] == ["x.tar.gz"]
     drop_index(archive)
-
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 """Getting DIEM's videos: from a mirror folder, unpacked or as .7z, or from the one .tar.gz that holds all .7z archives.
 
 The release is never unpacked as a whole. The .tar.gz stays as it came; an index (`dynsal.tar_index`) lets every
-video's job open its own .7z inside it and unpack just that. Once a video has landed, the part of a downloaded archive
-that held it is given back to the file system, so that the disk holds one copy of everything, not two.
+video's job open its own .7z inside it and unpack just that. The parts of a downloaded archive that held videos which
+have landed are given back to the file system, so that the disk holds one copy of everything, not two.
 """
 
 from __future__ import annotations
@@ -113,8 +113,10 @@ def _from_release(target: Path, mirrors: list[str | Path], tried: list[str]) -> 
     member = members[video]
     with index.open(member) as stream:
         manifest = _unpack(stream, index.members[member].size, f"{index.archive}: {member}", target)
-    _give_back(index.archive, member)
-    left = [name for name in members if not (target.parent / name / "manifest.json").is_file()]
+    landed = {name for name in members if (target.parent / name / "manifest.json").is_file()}
+    # Not its own: if this job is killed before Snakemake knows that it ended well, it will ask for this video again.
+    _give_back(index.archive, [members[name] for name in sorted(landed - {video})])
+    left = set(members) - landed
     if left:
         log.info("%s: %d of its %d videos are still packed", index.archive, len(left), len(members))
     else:
@@ -122,22 +124,22 @@ def _from_release(target: Path, mirrors: list[str | Path], tried: list[str]) -> 
     return manifest
 
 
-def _give_back(archive: Path, member: str) -> None:
-    """Free a downloaded archive's part; one that is linked from a mirror folder is not ours to change."""
+def _give_back(archive: Path, members: Iterable[str]) -> None:
+    """Free parts of a downloaded archive; one that is linked from a mirror folder is not ours to change."""
     if archive.is_symlink() or archive.stat().st_nlink > 1:
         return
     with locked(archive.with_name(f".{ARCHIVE}.lock"), f"{archive}: another job is changing it; waiting"):
         index = load_index(archive)
-        if index is None or member in index.given_back:
+        if index is None:
             return
         try:
-            freed = index.give_back(member)
+            for member in members:
+                if member not in index.given_back:
+                    log.info("%s: %.0f MiB given back", archive, index.give_back(member) / 2**20)
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES):
                 raise
             log.info("%s: stays whole, for parts cannot be freed here (%s)", archive, error.strerror)
-        else:
-            log.info("%s: %.0f MiB given back", archive, freed / 2**20)
 
 
 def _unpack(stream: IO[bytes], packed: int, where: str, folder: Path) -> Path:
