@@ -31,7 +31,8 @@ SPACING = 4 << 20
 """Bytes between states, decompressed; indexed_gzip's default."""
 STATES = 4096
 """Larger archives get wider spacing, so that this many states (32 KiB each) are the most, where little compresses."""
-_BUFFER = 1 << 20
+_BUFFER = SPACING
+"""Bytes read at once: indexed_gzip begins every read at the last state before it."""
 _DAMAGE = (OSError, EOFError, tarfile.TarError, zlib.error)
 """What indexed_gzip and tarfile raise on damaged archives; ZranError is an OSError."""
 
