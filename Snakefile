@@ -23,6 +23,10 @@ wildcard_constraints:
     factor=r"\d+",
 
 
+onstart:
+    space.tell(smk_plan, ([str(file) for file in job.output] for job in workflow.dag.needrun_jobs()), logger)
+
+
 rule all:
     """Table 1 and its figures."""
     input:

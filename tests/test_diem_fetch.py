@@ -15,7 +15,7 @@ import py7zr
 import pytest
 from releases import DEEP, Server, seven_zip, tar_gz, tree
 
-from dynsal import diem_release, download, layout, tar_index
+from dynsal import diem_release, layout, tar_index, transfer
 from dynsal.datasets.diem import Diem
 from dynsal.diem_release import fetch_diem_video
 from dynsal.errors import DataError
@@ -183,14 +183,13 @@ def has(root, name, found) -> None:
     assert not list(root.glob(".*"))
 
 
-@pytest.mark.parametrize("place", ["diem", "downloads/diem"])
 @pytest.mark.parametrize("top", ["", f"{VIDEO}/"])
-def test_an_archive_in_a_mirror(tmp_path, monkeypatch, caplog, place, top):
+def test_an_archive_in_a_mirror(tmp_path, monkeypatch, caplog, top):
     """With or without the video's folder inside; sound and strangers stay packed and are reported."""
     caplog.set_level("INFO")
     monkeypatch.setenv("DYNSAL_MIRROR", str(tmp_path / "mirror"))
     strange = {f"{top}readme.txt": b"hi", f"{top}event_data/sub/x.txt": b"", f"{top}video/other.mp4": b"1"}
-    seven_zip(tmp_path / "mirror" / place / f"{VIDEO}.7z", video_files(VIDEO, top=top) | strange)
+    seven_zip(tmp_path / "mirror/diem" / f"{VIDEO}.7z", video_files(VIDEO, top=top) | strange)
     stale = tmp_path / "raw" / VIDEO / "event_data" / f"diem9s9.asc_9_{VIDEO}.txt"
     stale.parent.mkdir(parents=True)
     stale.touch()
@@ -241,7 +240,7 @@ def no_release(monkeypatch):
 @pytest.fixture
 def release(tmp_path, monkeypatch):
     """Return a running server of a release of four videos, which the registry names."""
-    monkeypatch.setattr(download, "BACKOFF", 0.001)
+    monkeypatch.setattr(transfer, "BACKOFF", 0.001)
     monkeypatch.setattr(tar_index, "SPACING", 1 << 16)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.delenv("DYNSAL_MIRROR", raising=False)

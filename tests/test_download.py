@@ -13,7 +13,7 @@ from collections import namedtuple
 
 import pytest
 
-from dynsal import download
+from dynsal import download, transfer
 from dynsal.download import fetch, mirror_folders
 from dynsal.errors import DataError
 from dynsal.layout import RegistryRow, registry_row
@@ -68,7 +68,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     """Return a running server with its address and the list of requests it saw."""
-    monkeypatch.setattr(download, "BACKOFF", 0.001)
+    monkeypatch.setattr(transfer, "BACKOFF", 0.001)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.delenv("DYNSAL_MIRROR", raising=False)
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -125,10 +125,10 @@ def test_the_next_run_resumes(server, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(download.time, "sleep", die)
+        patched.setattr(transfer.time, "sleep", die)
         with pytest.raises(KeyboardInterrupt):
             fetch(row(f"{server.url}/cut/x"), target, progress=False)
-    assert files(tmp_path) == [".a.avi.part"]
+    assert files(tmp_path) == [".a.avi.part", ".a.avi.part.json"]
     assert fetch(row(f"{server.url}/ok/x"), target, progress=False).read_bytes() == DATA
     assert server.requests[-1] == ("ok", 250_000)
     assert files(tmp_path) == ["a.avi"]

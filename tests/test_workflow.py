@@ -352,7 +352,9 @@ def test_plan_without_oracle():
     assert plan.raw_video("BasketballDrive") == [
         "results/hevc33/raw/videos/Basketball Drive.avi", "results/hevc33/raw/video_database.mat",
     ]  # fmt: skip
-    assert {row.file for row in plan.registry()} >= {layout.hevc33_file(video) for video in plan.videos}
+    assert {row.file for row in layout.registry("hevc33")} >= {
+        layout.hevc33_file(video) for video in plan.videos
+    }
 
 
 def test_plan_model_on_copies_only():

@@ -53,11 +53,11 @@ def fetch_diem_video(video: str, root: Path, mirrors: Iterable[str | Path] = ())
             log.info("%s: copied from %s", video, unpacked)
             return _copy(unpacked, target)
         tried.append(lacking)
-        for packed in (folder / "diem" / f"{video}.7z", folder / "downloads" / "diem" / f"{video}.7z"):
-            if packed.is_file():
-                with packed.open("rb") as stream:
-                    return _unpack(stream, packed.stat().st_size, str(packed), target)
-            tried.append(f"{packed} (no such file)")
+        packed = folder / "diem" / f"{video}.7z"
+        if packed.is_file():
+            with packed.open("rb") as stream:
+                return _unpack(stream, packed.stat().st_size, str(packed), target)
+        tried.append(f"{packed} (no such file)")
     return _from_release(target, mirrors, tried)
 
 

@@ -1,51 +1,44 @@
-"""Fetching original files: mirror folders first, then addresses; resumable, verified, never half-finished.
+"""Fetching original files: folders first, then addresses; verified, never half-finished, never twice.
 
-Standard library and tqdm only. pooch, the usual choice, cannot resume and leaves files that a group cannot read.
+This module knows the places and their order. :mod:`dynsal.transfer` speaks HTTP, :mod:`dynsal.checksums` knows what a
+file must look like. Standard library and tqdm only. pooch, the usual choice, cannot resume and leaves files that a
+group cannot read.
 """
 
 from __future__ import annotations
 
-import http.client
 import logging
 import os
-import re
 import shutil
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
+from dynsal import checksums, layout, manifests, places
+from dynsal.checksums import Digest, Expected
 from dynsal.errors import DataError
-from dynsal.fileio import is_disk_full, sha256
+from dynsal.fileio import atomic, is_disk_full, seal
 from dynsal.layout import RegistryRow
+from dynsal.locks import locked
+from dynsal.transfer import Failed, Transfer
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 30.0
-"""Seconds without a byte before a connection counts as dead."""
-ATTEMPTS = 4
-"""Tries per address without a single new byte in between; any progress starts the count again."""
-BACKOFF = 1.0
-"""Seconds before the second try; doubled for each further one."""
 MARGIN = 16 * 2**20
 """Bytes that must stay free besides the file."""
-_BLOCK = 1 << 18
-_LATER = (408, 425, 429, 500, 502, 503, 504)
-"""HTTP status codes worth another try."""
-
-DIEM_PAGE = "https://thediemproject.wordpress.com/videos-and%C2%A0data/"
-
-
-class _Failed(Exception):
-    """A place could not give the file; the text says why."""
+DROP = Path("downloads")
+"""Folder in the working directory for files fetched by hand, always looked at first."""
+CONNECTIONS = 4
+"""Files fetched at once by :func:`fetch_all`."""
+_BLOCK = 1 << 20
 
 
 def mirror_folders(configured: Iterable[str | Path] = ()) -> list[Path]:
-    """Return the configured mirror folders, then those of DYNSAL_MIRROR (separated by colons)."""
-    named = [*map(str, configured), *os.environ.get("DYNSAL_MIRROR", "").split(os.pathsep)]
+    """Return ``downloads`` of the working directory, the configured folders, then those of DYNSAL_MIRROR."""
+    named = [str(DROP), *map(str, configured), *os.environ.get("DYNSAL_MIRROR", "").split(os.pathsep)]
     return [Path(name).expanduser() for name in dict.fromkeys(named) if name.strip()]
 
 
@@ -59,163 +52,215 @@ def fetch(
 ) -> Path:
     """Bring one registered file to ``target``, read-only, and return its path.
 
-    A file that is already there and right is kept; one that is wrong is removed. ``<mirror>/<dataset>/<file>`` is
-    tried in each mirror folder (those of DYNSAL_MIRROR included), then each address. What an interrupted download
-    has got so far stays in a hidden ``.part`` file beside the target, and the next run continues it.
+    A file that is already there and right is kept; one that is wrong is removed. ``<folder>/<dataset>/<file>`` is
+    tried in each folder of :func:`mirror_folders`, then each address. What an interrupted download has got so far stays
+    in hidden files beside the target, and the next run continues it. Of two processes that fetch the same target, the
+    second waits and finds the file there.
+
+    Parameters
+    ----------
+    row
+        The registry's line. Where it has no checksum, what comes first is written down and expected ever after
+        (:mod:`dynsal.checksums`).
+    dataset
+        Name of the registry, and of the folder in the mirrors.
+    progress
+        Whether to show it: a bar on a terminal, a line about every ten seconds elsewhere.
+    in_place
+        Link to a file in a folder instead of copying it, for archives too large to have twice.
 
     Raises
     ------
     DataError
-        If no place has the right file, naming each with its reason (a wrong checksum with both sums); or if the
-        disk is too full. Nothing is then left at ``target``.
+        If no place has the right file, naming each with its reason (a wrong checksum with both sums), and how to get
+        the file by hand; or if the disk is too full. Nothing is then left at ``target``.
     """
     target = Path(target)
-    if target.is_file():
-        if target.stat().st_size == row.bytes and sha256(target) == row.sha256:
-            return target
-        log.warning("%s: not the registered file, fetching it again", target)
-        target.unlink()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    tried: list[str] = []
-    places: list[Path | str] = [
-        *(folder / dataset / row.file for folder in mirror_folders(mirrors)),
-        *row.urls,
-    ]
-    try:
-        for place in places:
+    before = _stamp(target)
+    if before is not None and _is_right(target, row, dataset):
+        return target
+    with locked(
+        target.with_name(f".{target.name}.fetch"), f"{target}: another process is fetching it; waiting"
+    ):
+        if _stamp(target) not in (None, before) and _is_right(target, row, dataset):
+            return target  # another process was faster
+        if target.exists():
+            log.warning("%s: not the registered file, fetching it again", target)
+        target.unlink(missing_ok=True)
+        tried = []
+        for place in _places(row, mirrors, dataset):
+            if isinstance(place, Path) and not place.is_file():
+                tried.append(f"{place} (no such file)")
+                continue
             try:
-                if isinstance(place, Path) and in_place and place.is_file():
-                    target.symlink_to(place.resolve())
-                    return target
+                wanted = Wanted(dataset, row, checksums.expected(dataset, row))
                 if isinstance(place, Path):
-                    _copy(place, part, row, target)
+                    size = _from_folder(place, wanted, target, in_place)
                 else:
-                    _download(place, part, row, target, progress)
-            except _Failed as reason:
+                    size = _from_address(place, wanted, target, progress)
+            except Failed as reason:
                 tried.append(f"{place} ({reason})")
                 log.warning("%s: %s", place, reason)
                 continue
-            _seal(part)
-            os.replace(part, target)
-            log.info("%s: %d bytes from %s, sha256 as registered", target, row.bytes, place)
+            log.log(logging.INFO if progress else logging.DEBUG, "%s: %d bytes from %s", target, size, place)
             return target
-    except OSError as error:
-        if not is_disk_full(error):
-            raise
-        raise _no_space(target, row.bytes) from error
     raise DataError(
         target,
-        "could not be fetched. Tried: "
-        + ("; ".join(tried) or "nothing, for there is no mirror folder and no address"),
-        f"Put the file as {dataset}/{row.file} ({row.bytes} bytes, sha256 {row.sha256}) into a folder and name the "
-        "folder in DYNSAL_MIRROR or the key mirrors, or try again with a network",
+        "could not be fetched. Tried: " + "; ".join(tried),
+        _by_hand(row, dataset),
     )
 
 
-def _copy(source: Path, part: Path, row: RegistryRow, target: Path) -> None:
-    if not source.is_file():
-        raise _Failed("no such file")
-    _require_space(target, row.bytes)
-    copy = part.with_name(f"{part.name}.{os.getpid()}")
+def fetch_all(dataset: str, folder: Path, mirrors: Iterable[str | Path] = ()) -> Path:
+    """Bring every file of a registry into ``folder``, several at once; return the manifest, which is written last.
+
+    Raises
+    ------
+    DataError
+        As :func:`fetch` does, after the first file that cannot be had.
+    """
+    rows, mirrors = layout.registry(dataset), list(mirrors)
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        jobs = [pool.submit(fetch, row, folder / row.file, mirrors, dataset, progress=False) for row in rows]
+        finished = tqdm(as_completed(jobs), dataset, len(jobs), unit="file", leave=False, disable=None)
+        try:
+            for count, job in enumerate(finished, 1):
+                job.result()
+                if count % 100 == 0 or count == len(jobs):
+                    log.info("%s: %d of %d files", dataset, count, len(jobs))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return manifests.write_manifest(folder)
+
+
+def _places(row: RegistryRow, mirrors: Iterable[str | Path], dataset: str) -> Iterator[Path | str]:
+    for folder in mirror_folders(mirrors):
+        yield folder / dataset / row.file
+    yield from row.urls
+
+
+def _from_folder(source: Path, wanted: Wanted, target: Path, in_place: bool) -> int:
+    """Copy (or link to) a file of a folder; return its size."""
+    size = source.stat().st_size
+    if wanted.expected.bytes not in (None, size):
+        raise Failed(f"wrong size: expected {wanted.expected.bytes} bytes, found {size}")
     try:
-        shutil.copyfile(source, copy)
-        _check(copy, row)
-        os.replace(copy, part)
+        with Digest(wanted.expected.algorithm) as digest:
+            if in_place:
+                _accept(wanted, source, digest)
+                _link(source, target)
+                return size
+            _require_space(target, size)
+            with atomic(target) as part:
+                _copy(source, part, digest)
+                _accept(wanted, part, digest)
     except OSError as error:
         if is_disk_full(error):
-            raise
-        raise _Failed(str(error)) from error
-    finally:
-        copy.unlink(missing_ok=True)
+            raise _no_space(target, size) from error
+        raise Failed(str(error)) from error
+    seal(target)
+    return size
 
 
-def _download(url: str, part: Path, row: RegistryRow, target: Path, progress: bool) -> None:
-    """Bring the whole file into ``part``; one that was pieced together and is wrong is tried once more in one go."""
-    _require_space(target, row.bytes - (part.stat().st_size if part.is_file() else 0))
-    if _complete(url, part, row, progress):
-        try:
-            return _check(part, row)
-        except _Failed as reason:
-            log.warning("%s: %s; beginning again", url, reason)
-            _complete(url, part, row, progress)
-    return _check(part, row)
+def _accept(wanted: Wanted, path: Path, digest: Digest) -> None:
+    problem = wanted.problem(path, digest.finish(path), "a folder")
+    if problem:
+        raise Failed(problem)
 
 
-def _complete(url: str, part: Path, row: RegistryRow, progress: bool) -> bool:
-    """Transfer until all bytes are there; return whether any were there before."""
-    if part.is_file() and part.stat().st_size > row.bytes:
-        part.unlink()
-    best = got = part.stat().st_size if part.is_file() else 0
-    in_pieces = got > 0
-    failures = 0
-    while got < row.bytes:
-        reason = "the connection ended early"
-        try:
-            in_pieces |= got > 0
-            _transfer(url, part, got, row, progress)
-        except urllib.error.HTTPError as error:
-            if error.code == 416 and got:  # the server has less than we do: what we have is of another file
-                part.unlink()
-            elif error.code not in _LATER:
-                raise _Failed(f"HTTP {error.code} {error.reason}") from error
-            reason = f"HTTP {error.code} {error.reason}"
-        except (OSError, http.client.HTTPException) as error:
-            if is_disk_full(error):
+def _link(source: Path, target: Path) -> None:
+    link = target.with_name(f".{target.name}.link")
+    link.unlink(missing_ok=True)
+    link.symlink_to(source.resolve())
+    os.replace(link, target)
+
+
+def _copy(source: Path, part: Path, digest: Digest) -> None:
+    with source.open("rb", buffering=0) as stream, part.open("wb", buffering=0) as copy:
+        while block := stream.read(_BLOCK):
+            copy.write(block)
+            digest.update(block)
+
+
+def _from_address(place: str, wanted: Wanted, target: Path, progress: bool) -> int:
+    """Download from an address; return the size. What was pieced together and is wrong is tried once more in one go."""
+    part = target.with_name(f".{target.name}.part")
+    got = part.stat().st_size if part.is_file() else 0
+    _require_space(target, (wanted.row.expected or 0) - got)
+    with Digest(wanted.expected.algorithm) as digest:
+        transfer = Transfer(place, part, target.name, wanted.expected, digest, progress)
+        while True:
+            try:
+                transfer.run()
+            except OSError as error:
+                if is_disk_full(error):
+                    raise _no_space(target, transfer.size or wanted.row.expected or 0) from error
                 raise
-            reason = str(getattr(error, "reason", error)) or type(error).__name__
-        got = part.stat().st_size if part.is_file() else 0
-        if got >= row.bytes:
-            break
-        failures = 1 if got > best else failures + 1
-        best = max(best, got)
-        if failures >= ATTEMPTS:
-            raise _Failed(f"{reason}; {got} of {row.bytes} bytes so far")
-        time.sleep(BACKOFF * 2 ** (failures - 1))
-    return in_pieces
+            problem = wanted.problem(part, digest.finish(part), place)
+            if problem is None:
+                break
+            again = transfer.in_pieces
+            transfer.begin_again()
+            if not again:
+                raise Failed(f"{problem}; removed")
+            log.warning("%s: %s; beginning again", place, problem)
+    seal(part)
+    os.replace(part, target)
+    transfer.notes.forget()
+    return target.stat().st_size
 
 
-def _transfer(url: str, part: Path, start: int, row: RegistryRow, progress: bool) -> None:
-    """Append what the server sends from byte ``start`` on; begin again if it cannot send parts."""
-    headers = {"User-Agent": "dynsal", "Accept-Encoding": "identity"}
-    if start:
-        headers["Range"] = f"bytes={start}-"
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT) as response:
-        sent = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-        if response.status != 206 or sent is None or int(sent[1]) != start:
-            start = 0
-        with (
-            part.open("ab" if start else "wb") as stream,
-            tqdm(
-                total=row.bytes, initial=start, unit="B", unit_scale=True, desc=Path(row.file).name, leave=False,
-                disable=None if progress else True,
-            ) as bar,
-        ):  # fmt: skip
-            while block := response.read(_BLOCK):
-                stream.write(block)
-                bar.update(len(block))
-                if stream.tell() > row.bytes:
-                    break  # longer than registered: the checksum will tell
+@dataclass(frozen=True)
+class Wanted:
+    """A registered file, and how to tell that one is it."""
+
+    dataset: str
+    row: RegistryRow
+    expected: Expected
+
+    def problem(self, path: Path, digest: str, source: str) -> str | None:
+        """Return what is wrong with a file, or None; a right one of unknown checksum is written down."""
+        size, expected = path.stat().st_size, self.expected
+        if expected.digest is None and expected.problem(size, digest) is None:
+            with path.open("rb") as stream:
+                if places.looks_like_page(stream.read(512)) and not self.row.file.endswith((".html", ".htm")):
+                    return "a web page in place of the file"
+            expected = checksums.record(self.dataset, self.row, size, digest, source)
+        return expected.problem(size, digest)
 
 
-def _check(path: Path, row: RegistryRow) -> None:
-    """Remove the file and fail if it is not the registered one."""
-    found = sha256(path)
-    if found != row.sha256:
-        size = path.stat().st_size
-        path.unlink()
-        raise _Failed(
-            f"wrong checksum: expected sha256 {row.sha256} ({row.bytes} bytes), found {found} ({size} bytes); removed"
-        )
+def _is_right(target: Path, row: RegistryRow, dataset: str) -> bool:
+    """Whether the file at the target is the registered one."""
+    wanted = Wanted(dataset, row, checksums.expected(dataset, row))
+    if not target.is_file() or wanted.expected.bytes not in (None, target.stat().st_size):
+        return False
+    with Digest(wanted.expected.algorithm) as digest:
+        return wanted.problem(target, digest.finish(target), "an earlier run") is None
 
 
-def _seal(path: Path) -> None:
-    """Flush to disk, and make read-only for whom the umask lets read."""
-    umask = os.umask(0)
-    os.umask(umask)
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    path.chmod(0o444 & ~umask)
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what tells that a file has been replaced; None where there is none."""
+    if not path.exists():
+        return None
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _by_hand(row: RegistryRow, dataset: str) -> str:
+    """Return how a person can get the file, where to put it, and what to expect."""
+    facts = [f"{row.bytes} bytes" if row.bytes is not None else ""]
+    if row.bytes is None and row.about is not None:
+        facts = [f"about {row.about / 1e6:.0f} MB"]
+    facts += [f"{name} {digest}" for name, digest in (("sha256", row.sha256), ("md5", row.md5)) if digest]
+    described = ", ".join(fact for fact in facts if fact) or "size and checksum unknown"
+    retry = "Try again with a network, or get it" if row.urls else "Get it"
+    page = f" from {row.page}" if row.page else ""
+    licence = f"; licence: {row.licence}" if row.licence else ""
+    return (
+        f"{retry} by hand{page} ({described}{licence}): put the file at {DROP.absolute() / dataset / row.file}, or as "
+        f"{dataset}/{row.file} into a folder named in DYNSAL_MIRROR or the key mirrors; then run the same command again"
+    )
 
 
 def _require_space(target: Path, needed: int) -> None:

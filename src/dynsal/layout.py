@@ -68,7 +68,7 @@ def repo_root() -> Path:
 def _split(name: str) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     path = _resource("splits", name)
-    for where, row in _rows(path, ("video", "split")):
+    for where, row in table_rows(path, ("video", "split")):
         if row["split"] not in ("train", "test"):
             raise DataError(where, f"split {row['split']!r}", "It must be train or test")
         if row["video"] in found:
@@ -94,7 +94,7 @@ _COLUMNS = ("file", "bytes", "sha256", "md5", "urls", "page", "licence", "citati
 @functools.cache
 def _registry(ds: str) -> tuple[RegistryRow, ...]:
     found: dict[str, RegistryRow] = {}
-    for where, row in _rows(_resource("datasets", ds), _COLUMNS):
+    for where, row in table_rows(_resource("datasets", ds), _COLUMNS):
         if row["file"] in found:
             raise DataError(where, f"{row['file']} is listed twice", "Keep one of the lines")
         found[row["file"]] = _registry_row(where, row)
@@ -161,7 +161,7 @@ def registry_row(ds: str, file: str) -> RegistryRow:
 
 def diem_frames() -> dict[str, int]:
     """Return DIEM's 84 videos and their published numbers of frames."""
-    rows = _rows(_resource("datasets", "diem_videos"), ("index", "video", "width", "height", "frames"))
+    rows = table_rows(_resource("datasets", "diem_videos"), ("index", "video", "width", "height", "frames"))
     return {row["video"]: int(row["frames"]) for _, row in rows}
 
 
@@ -178,7 +178,7 @@ def _resource(folder: str, name: str) -> Path:
     return path
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
+def table_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
     """Return (file:line, row) for every row, after checking header and column counts."""
     with path.open(encoding="utf-8", newline="") as stream:
         reader = csv.reader(stream)

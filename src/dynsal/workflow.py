@@ -98,10 +98,6 @@ class Plan:
         """Return the files of several videos for one step."""
         return [self.path(step, video) for video in videos]
 
-    def registry(self) -> list[layout.RegistryRow]:
-        """Return the files to download one by one; DIEM comes per video, the demo is generated."""
-        return layout.registry(self.ds) if layout.has_registry(self.ds) else []
-
     @property
     def raw(self) -> str:
         """The folder of the original files."""

@@ -10,7 +10,7 @@ shell.prefix(
     f"set -euo pipefail; export OPENBLAS_NUM_THREADS=1 PYTHONPATH='{workflow.basedir}/src'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
 )
 
-from dynsal import layout
+from dynsal import layout, space
 from dynsal import workflow as smk
 from dynsal.config import ConfigError
 from dynsal.errors import DataError
@@ -48,11 +48,9 @@ smk_figures = [
 ]
 
 
-def smk_sha256(wildcards):
-    return layout.registry_row(wildcards.ds, wildcards.file).sha256
-
-
-smk_registry_pattern = "|".join(re.escape(row.file) for row in smk_plan.registry()) or "none"
+# Data sets fetched file by file, and files of those; many small files are one job (rule download_all) instead.
+smk_one_by_one = ["baselines", "hevc33", "salicon", "weights"]
+smk_registered = "|".join(re.escape(row.file) for ds in smk_one_by_one for row in layout.registry(ds))
 smk_init = [] if smk_plan.config.net.init == "he" else smk_plan.config.net.init
 
 

@@ -1,4 +1,4 @@
-# Needs: nothing (demo), a mirror folder or the network (hevc33, diem).
+# Needs: nothing (demo), a mirror folder, files put into downloads/ by hand, or the network (all others).
 # Makes: results/{ds}/raw/..., the original files, verified and read-only.
 
 
@@ -70,18 +70,18 @@ rule fetch_stavis:
 
 
 rule download:
-    """Fetch one file of a data set's registry: a mirror folder first, then its addresses; checked by SHA-256."""
+    """Fetch one registered file of a data set, of the weights or of the baselines; verified by dynsal.download."""
     input:
         script=smk_script("download"),
     output:
-        ensure("results/{ds}/raw/{file}", sha256=smk_sha256),
+        "results/{ds}/raw/{file}",
     log:
         "logs/{ds}/download/{file}.log",
     benchmark:
         "results/{ds}/benchmarks/download/{file}.tsv"
     wildcard_constraints:
-        ds="hevc33",
-        file=smk_registry_pattern,
+        ds="|".join(smk_one_by_one),
+        file=smk_registered,
     conda:
         "../../envs/data.yaml"
     params:
@@ -89,3 +89,25 @@ rule download:
     shell:
         "python {input.script} --dataset {wildcards.ds} --file {wildcards.file:q} --params {params.mirrors:q}"
         " --out {output:q} --log {log:q}"
+
+
+rule download_all:
+    """Fetch a data set of many small files, several at once; the manifest lists them with their SHA-256."""
+    input:
+        script=smk_script("download"),
+    output:
+        "results/{ds}/raw/manifest.json",
+    log:
+        "logs/{ds}/download/all.log",
+    benchmark:
+        "results/{ds}/benchmarks/download/all.tsv"
+    wildcard_constraints:
+        ds="osie",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        mirrors=smk_plan.params("mirrors"),
+        root="results/{ds}/raw",
+    shell:
+        "python {input.script} --dataset {wildcards.ds} --all --params {params.mirrors:q}"
+        " --out {params.root:q} --log {log:q}"

@@ -1,0 +1,114 @@
+"""How much disk a run will take at most, told before it begins.
+
+Nothing heavy is imported: the Snakefile calls it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dynsal import layout
+from dynsal.workflow import Plan
+
+FRAME_BYTES, FLOW_BYTES = 0.6, 1.0
+"""Bytes per pixel of a stored frame and of its flow: twice the mean of real videos at 640x480, for noisy ones."""
+_LONGEST = {"demo": 75, "hevc33": 600}
+"""Frames of a data set's longest video, where not every video's number is known."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Upper estimates in bytes."""
+
+    downloads: int
+    unknown_downloads: int
+    """Jobs whose downloads have no known size."""
+    products: int
+    """Frames, flow and low-resolution copies."""
+    unknown_videos: int
+    """Jobs that make those of videos of unknown length."""
+
+    @property
+    def total(self) -> int:
+        """What can be told of both."""
+        return self.downloads + self.products
+
+    def text(self, free: int, folder: Path) -> str:
+        """Return it as a line for people."""
+        downloads = _and_unknown(self.downloads, self.unknown_downloads, "downloads of unknown size")
+        products = _and_unknown(self.products, self.unknown_videos, "files of videos of unknown length")
+        return (
+            f"Disk: at most {downloads} to download, {products} of frames and flow; "
+            f"{size(free)} are free in {folder}"
+        )
+
+
+def needs(plan: Plan, jobs: Iterable[Iterable[str]]) -> Needs:
+    """Return what a run's jobs, given by their output files, will take."""
+    downloads = unknown_downloads = products = unknown_videos = 0
+    for outputs in jobs:
+        found = [_split(path) for path in outputs]
+        raw = [_download(ds, rest) for ds, step, rest in found if step == "raw" and ds != "demo"]
+        downloads += sum(known for known in raw if known is not None)
+        unknown_downloads += bool(raw) and None in raw
+        made = [
+            _product(plan, step, rest) for _, step, rest in found if step in ("frames", "flow", "augmented")
+        ]
+        products += sum(known for known in made if known is not None)
+        unknown_videos += bool(made) and None in made
+    return Needs(downloads, unknown_downloads, products, unknown_videos)
+
+
+def tell(plan: Plan, jobs: Iterable[Iterable[str]], log: logging.Logger) -> None:
+    """Log what a run will take, if it downloads anything or makes frames or flow; warn if that is more than is free."""
+    found = needs(plan, jobs)
+    if not (found.total or found.unknown_downloads or found.unknown_videos):
+        return
+    folder = Path("results") if Path("results").is_dir() else Path()
+    free = shutil.disk_usage(folder).free
+    text = found.text(free, folder.absolute())
+    if found.total > free:
+        log.warning(f"{text}. That may not be enough: free some, or link results/ to a larger disk")
+    else:
+        log.info(text)
+
+
+def size(count: int) -> str:
+    """Return bytes in the unit that people use for them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def _and_unknown(known: int, unknown: int, what: str) -> str:
+    return size(known) + (f" (and {unknown} {what})" if unknown else "")
+
+
+def _split(path: str) -> tuple[str, str, str]:
+    """Return data set, step and the rest of ``results/<data set>/<step>/<rest>``."""
+    found = re.fullmatch("results/([^/]+)/([^/]+)/(.+)", path)
+    return (found[1], found[2], found[3]) if found else ("", "", "")
+
+
+def _download(ds: str, file: str) -> int | None:
+    rows = layout.registry(ds) if layout.has_registry(ds) else []
+    if file == "manifest.json":
+        sizes = [row.expected for row in rows]
+        return None if None in sizes else sum(found for found in sizes if found is not None)
+    return next((row.expected for row in rows if row.file == file), None)
+
+
+def _product(plan: Plan, step: str, rest: str) -> int | None:
+    """Return the bytes of one HDF5 file, such as those of ``flow/<video>.h5`` or ``augmented/x2/<video>.h5``."""
+    width, height = plan.config.prepare.size
+    video = Path(rest).stem
+    known = layout.diem_frames().get(video) if plan.ds == "diem" else _LONGEST.get(plan.ds)
+    if known is None:
+        return None
+    kept = -(-known // plan.config.prepare.frame_step)
+    per_pixel = {"frames": FRAME_BYTES, "flow": FLOW_BYTES, "augmented": FRAME_BYTES + FLOW_BYTES}[step]
+    factor = int(rest[1 : rest.index("/")]) if step == "augmented" else 1
+    return round(kept * width * height * per_pixel / factor**2)
