@@ -1,11 +1,13 @@
-"""What several test files share: the folder with real data."""
+"""What several test files share: the folder with real data, and a web server."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from web import Server, serving
 
 # Tests run in one process per core; threads inside them (also of scripts they start) would only get in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,3 +22,17 @@ def mirror() -> Path:
         if (folder / "hevc33" / "video_database.mat").is_file():
             return folder
     pytest.skip(f"no real data: set DYNSAL_MIRROR (looked in {', '.join(map(str, tried))})")
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Return a running server; checksums are written down, and files by hand looked for, in the test's folder only."""
+    from dynsal import checksums, transfer
+
+    monkeypatch.setattr(transfer, "BACKOFF", 0.001)
+    monkeypatch.setattr(checksums, "lock_files", lambda: [tmp_path / "lock" / "downloads.lock.csv"])
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.delenv("DYNSAL_MIRROR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with serving() as running:
+        yield running

@@ -1,19 +1,12 @@
-"""Stand-ins for releases: small videos in DIEM's layout, .7z and .tar.gz archives, and a server that fails as told."""
+"""Stand-ins for releases: small videos in DIEM's layout, and .7z and .tar.gz archives."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import http.server
 import io
-import itertools
-import re
 import tarfile
-import threading
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import py7zr
@@ -83,75 +76,3 @@ def set_frames(checkout: Path, names: Iterable[str], frames: int) -> None:
     rows = list(csv.reader(path.read_text().splitlines()))
     lines = [[*row[:4], str(frames)] if row[1] in set(names) else row for row in rows]
     path.write_text("".join(",".join(row) + "\n" for row in lines))
-
-
-class Request(NamedTuple):
-    """One request as the server saw it."""
-
-    path: str
-    start: int
-    sent: int
-
-
-class Server:
-    """Files of a folder over HTTP, with Range, whose connections fail as told.
-
-    Parameters
-    ----------
-    folder
-        What is served.
-    breaks
-        So many first connections break after ``after`` bytes.
-    after
-        See there.
-    hang
-        Whether the connection after those hangs there, until :attr:`go_on` is set.
-    """
-
-    def __init__(self, folder: Path, breaks: int = 0, after: int = 0, hang: bool = False) -> None:
-        self.requests: list[Request] = []
-        """In the order in which they ended."""
-        self.hanging, self.go_on = threading.Event(), threading.Event()
-        count = itertools.count(1)
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                number, name = next(count), self.path.strip("/")
-                if not (folder / name).is_file():
-                    return self.send_error(404)
-                data = (folder / name).read_bytes()
-                wanted = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
-                start = int(wanted[1]) if wanted else 0
-                self.send_response(206 if wanted else 200)
-                if wanted:
-                    self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-                self.send_header("Content-Length", str(len(data) - start))
-                self.send_header("ETag", f'"{zlib.crc32(data)}"')
-                self.end_headers()
-                hangs = hang and number == breaks + 1
-                end = start + after if number <= breaks or hangs else len(data)
-                self.wfile.write(data[start:end])
-                if hangs:
-                    server.hanging.set()
-                    server.go_on.wait(60)
-                server.requests.append(Request(name, start, len(data[start:end])))
-                return None
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[Server]:
-        """Serve for the block."""
-        thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._http.shutdown()
-            self._http.server_close()
-            thread.join()

@@ -13,9 +13,9 @@ import signal
 
 import py7zr
 import pytest
-from releases import DEEP, Server, seven_zip, tar_gz, tree
+from releases import DEEP, seven_zip, tar_gz, tree
 
-from dynsal import diem_release, layout, tar_index, transfer
+from dynsal import diem_release, layout, tar_index
 from dynsal.datasets.diem import Diem
 from dynsal.diem_release import fetch_diem_video
 from dynsal.errors import DataError
@@ -238,30 +238,20 @@ def no_release(monkeypatch):
 
 
 @pytest.fixture
-def release(tmp_path, monkeypatch):
-    """Return a running server of a release of four videos, which the registry names."""
-    monkeypatch.setattr(transfer, "BACKOFF", 0.001)
+def release(server, tmp_path, monkeypatch):
+    """Return a server of a release of four videos, which the registry names."""
     monkeypatch.setattr(tar_index, "SPACING", 1 << 16)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.delenv("DYNSAL_MIRROR", raising=False)
     packed = {
         f"{DEEP}/{name}.7z": seven_zip(
             tmp_path / f"{name}.7z", video_files(name, top=f"{name}/", size=400_000), filters=STORED
         )
         for name in NAMES
     }
-    archive = tar_gz(tmp_path / "served" / "diem.tar.gz", {"readme.txt": b"hello", **packed})
-    server = Server(archive.parent)
-    row = RegistryRow(
-        "diem.tar.gz",
-        archive.stat().st_size,
-        hashlib.sha256(archive.read_bytes()).hexdigest(),
-        (f"{server.url}/diem.tar.gz",),
-        "free",
-    )
+    server.data = tar_gz(tmp_path / "served/diem.tar.gz", {"readme.txt": b"hello", **packed}).read_bytes()
+    digest = hashlib.sha256(server.data).hexdigest()
+    row = RegistryRow("diem.tar.gz", len(server.data), digest, (f"{server.url}/ok/diem.tar.gz",), "free")
     monkeypatch.setattr(layout, "registry_row", lambda *_: row)
-    with server.running():
-        yield server
+    return server
 
 
 def one(root, name) -> None:

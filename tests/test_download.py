@@ -1,85 +1,21 @@
-"""Downloads against a local server that cuts connections, lies, or cannot resume."""
+"""Where files come from, and that nothing wrong or half-finished is ever taken."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import http.server
+import json
 import os
-import re
 import stat
-import threading
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
+from web import DATA, WRONG
 
 from dynsal import download, transfer
-from dynsal.download import fetch, mirror_folders
+from dynsal.download import fetch, fetch_all, mirror_folders
 from dynsal.errors import DataError
 from dynsal.layout import RegistryRow, registry_row
-
-DATA = bytes(range(256)) * 4000  # 1 MB
-WRONG = bytes(reversed(DATA))
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves DATA; what else it does stands in the first part of the path."""
-
-    def do_GET(self):
-        """Answer."""
-        server, mode = self.server, self.path.split("/")[1]
-        wanted = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        start = int(wanted[1]) if wanted else 0
-        server.requests.append((mode, start))
-        body = (
-            WRONG
-            if mode == "wrong"
-            else DATA[:-5]
-            if mode == "short"
-            else DATA + b"x"
-            if mode == "long"
-            else DATA
-        )
-        if mode == "missing":
-            return self.send_error(404)
-        if mode == "flaky" and len(server.requests) < 3:
-            return self.send_error(503)
-        if mode == "norange":
-            start = 0
-        if start >= len(body):
-            return self.send_error(416)
-        partial = start > 0 and mode != "norange"
-        self.send_response(206 if partial else 200)
-        if partial:
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        self.send_header("Content-Length", str(len(body) - start))
-        self.end_headers()
-        end = len(body)
-        if (mode in ("cut", "dead") and start < 600_000) or (mode == "norange" and len(server.requests) == 1):
-            end = start + 250_000 if mode != "dead" else start
-        self.wfile.write(body[start:end])
-        self.wfile.flush()
-        return None
-
-    def log_message(self, *_):
-        """Say nothing."""
-
-
-@pytest.fixture
-def server(monkeypatch):
-    """Return a running server with its address and the list of requests it saw."""
-    monkeypatch.setattr(transfer, "BACKOFF", 0.001)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.delenv("DYNSAL_MIRROR", raising=False)
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.requests = []
-    running.url = f"http://127.0.0.1:{running.server_port}"
-    thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield running
-    running.shutdown()
-    running.server_close()
-    thread.join()
 
 
 def row(*urls, data=DATA, file="videos/a b.avi") -> RegistryRow:
@@ -114,7 +50,7 @@ def test_cut_connections_are_resumed(server, tmp_path):
     """Each connection breaks after 250,000 bytes; each next one asks for the rest only."""
     target = fetch(row(f"{server.url}/cut/x"), tmp_path / "a.avi", progress=False)
     assert target.read_bytes() == DATA
-    assert server.requests == [("cut", 0), ("cut", 250_000), ("cut", 500_000), ("cut", 750_000)]
+    assert server.requests == [("cut", start) for start in range(0, len(DATA), 250_000)]
 
 
 def test_the_next_run_resumes(server, tmp_path, monkeypatch):
@@ -156,13 +92,15 @@ def test_wrong_checksum(server, tmp_path):
     text = str(caught.value)
     assert f"/wrong/x (wrong checksum: expected sha256 {wanted.sha256}" in text
     assert f"found {hashlib.sha256(WRONG).hexdigest()}" in text
-    assert f"Put the file as toy/{wanted.file} ({len(DATA)} bytes, sha256 {wanted.sha256})" in text
+    assert f"({len(DATA)} bytes, sha256 {wanted.sha256}; licence: free)" in caught.value.remedy
     assert files(tmp_path) == []
 
 
-def test_too_long_is_wrong(server, tmp_path):
-    with pytest.raises(DataError, match="wrong checksum"):
-        fetch(row(f"{server.url}/long/x"), tmp_path / "a", progress=False)
+@pytest.mark.parametrize(("mode", "size"), [("short", len(DATA) - 5), ("long", len(DATA) + 1)])
+def test_another_length_is_refused_before_a_byte_comes(server, tmp_path, mode, size):
+    with pytest.raises(DataError, match=f"the file there has {size} bytes instead of {len(DATA)}"):
+        fetch(row(f"{server.url}/{mode}/x"), tmp_path / "a", progress=False)
+    assert len(server.requests) == 1
     assert files(tmp_path) == []
 
 
@@ -210,7 +148,7 @@ def test_mirror_comes_first_and_is_checked_too(server, tmp_path, monkeypatch, ca
         (folder / "toy/videos").mkdir(parents=True)
         (folder / "toy/videos/a b.avi").write_bytes(data)
     monkeypatch.setenv("DYNSAL_MIRROR", f"{tmp_path / 'none'}:{good}")
-    assert mirror_folders([str(bad)]) == [bad, tmp_path / "none", good]
+    assert mirror_folders([str(bad)]) == [Path("downloads"), bad, tmp_path / "none", good]
     target = fetch(row(f"{server.url}/ok/x"), tmp_path / "out" / "a", [bad], "toy", False)
     assert target.read_bytes() == DATA
     assert server.requests == []
@@ -223,7 +161,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def test_no_disk_space(server, tmp_path, monkeypatch):
-    """Too little free: refused before a byte is sent, with both numbers. Full half-way: the part stays, and is resumed."""
+    """Too little free: refused before a byte is sent, with both numbers."""
     target = tmp_path / "a"
     with monkeypatch.context() as patched:
         patched.setattr(download.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 1000))
@@ -231,24 +169,76 @@ def test_no_disk_space(server, tmp_path, monkeypatch):
             fetch(row(f"{server.url}/ok/x"), target, progress=False)
     assert server.requests == []
 
-    def full(_url, part, _start, _row, _progress):
-        part.write_bytes(DATA[:1000])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with monkeypatch.context() as patched:
-        patched.setattr(download, "_transfer", full)
-        with pytest.raises(DataError, match="a: no space left"):
-            fetch(row(f"{server.url}/ok/x"), target, progress=False)
-    assert files(tmp_path) == [".a.part"]
-    assert fetch(row(f"{server.url}/ok/x"), target, progress=False).read_bytes() == DATA
-    assert server.requests == [("ok", 1000)]
+def test_files_fetched_by_hand(server, tmp_path):
+    """No address: what to get, from where, what to expect and where to put it; once it is there, the same call works."""
+    wanted = RegistryRow(
+        "a b.zip",
+        None,
+        None,
+        (),
+        "CC BY",
+        md5=hashlib.md5(DATA).hexdigest(),
+        about=int(1.2e9),
+        page="http://x.org/d",
+    )
+    with pytest.raises(DataError) as caught:
+        fetch(wanted, tmp_path / "out" / "a b.zip", dataset="toy", progress=False)
+    assert caught.value.remedy == (
+        f"Get it by hand from http://x.org/d (about 1200 MB, md5 {wanted.md5}; licence: CC BY): put the file at "
+        f"{tmp_path}/downloads/toy/a b.zip, or as toy/a b.zip into a folder named in DYNSAL_MIRROR or the key mirrors; "
+        "then run the same command again"
+    )
+    (tmp_path / "downloads" / "toy").mkdir(parents=True)
+    (tmp_path / "downloads" / "toy" / "a b.zip").write_bytes(DATA)
+    assert fetch(wanted, tmp_path / "out" / "a b.zip", dataset="toy", progress=False).read_bytes() == DATA
+
+
+def test_in_place_links_after_the_same_check(server, tmp_path):
+    """A right file is linked to, stays as it is, and counts as there; a wrong one is not linked to."""
+    mirror, target = tmp_path / "mirror" / "toy" / "a", tmp_path / "out" / "a"
+    mirror.parent.mkdir(parents=True)
+    mirror.write_bytes(WRONG)
+    wanted = row(file="a")
+    with pytest.raises(DataError, match="wrong checksum"):
+        fetch(wanted, target, [tmp_path / "mirror"], "toy", False, in_place=True)
+    assert not target.is_symlink()
+    mirror.write_bytes(DATA)
+    mirror.chmod(0o640)
+    for _ in range(2):
+        fetch(wanted, target, [tmp_path / "mirror"], "toy", False, in_place=True)
+        assert target.readlink() == mirror
+    assert stat.S_IMODE(mirror.stat().st_mode) == 0o640
+    mirror.unlink()
+    wanted = row(f"{server.url}/ok/x", file="a")
+    fetch(wanted, target, [tmp_path / "mirror"], "toy", False, in_place=True)
+    assert not target.is_symlink()
+    assert target.read_bytes() == DATA
+
+
+def test_all_files_of_a_registry(server, tmp_path, monkeypatch):
+    """Every file and a manifest of them; if one fails, no manifest, and the next run fetches only what is missing."""
+    rows = [row(f"{server.url}/ok/{name}", file=f"sub/{name}") for name in "abcdef"]
+    broken = [*rows[:5], row(f"{server.url}/missing/f", file="sub/f")]
+    monkeypatch.setattr(download.layout, "registry", lambda _: broken)
+    with pytest.raises(DataError, match="sub/f: could not be fetched"):
+        fetch_all("toy", tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    before = server.asked("ok")
+    monkeypatch.setattr(download.layout, "registry", lambda _: rows)
+    manifest = fetch_all("toy", tmp_path / "out")
+    assert server.asked("ok") <= 6
+    assert server.asked("ok") > before
+    assert json.loads(manifest.read_text()) == {
+        one.file: {"bytes": len(DATA), "sha256": one.sha256} for one in rows
+    }
 
 
 @pytest.mark.data
 def test_hevc33_through_registry_and_mirror(mirror, tmp_path, monkeypatch):
     """The real data base and the file with a space come from the mirror folder, without any network."""
     monkeypatch.setenv("DYNSAL_MIRROR", "")
-    monkeypatch.setattr(download, "_download", None)
+    monkeypatch.setattr(download, "_from_address", None)
     for file in ("video_database.mat", "videos/Basketball Drive.avi"):
         target = fetch(registry_row("hevc33", file), tmp_path / file, [mirror], "hevc33", progress=False)
         assert target.read_bytes() == (mirror / "hevc33" / file).read_bytes()

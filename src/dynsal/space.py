@@ -40,10 +40,10 @@ class Needs:
 
     def text(self, free: int, folder: Path) -> str:
         """Return it as a line for people."""
-        downloads = _and_unknown(self.downloads, self.unknown_downloads, "downloads of unknown size")
-        products = _and_unknown(self.products, self.unknown_videos, "files of videos of unknown length")
+        downloads = _and_unknown(self.downloads, self.unknown_downloads, "of unknown size")
+        products = _and_unknown(self.products, self.unknown_videos, "of unknown length")
         return (
-            f"Disk: at most {downloads} to download, {products} of frames and flow; "
+            f"Disk: downloads take at most {downloads}, frames and flow at most {products}; "
             f"{size(free)} are free in {folder}"
         )
 
@@ -84,7 +84,7 @@ def size(count: int) -> str:
 
 
 def _and_unknown(known: int, unknown: int, what: str) -> str:
-    return size(known) + (f" (and {unknown} {what})" if unknown else "")
+    return size(known) + (f" (and {unknown} {what} besides)" if unknown else "")
 
 
 def _split(path: str) -> tuple[str, str, str]:

@@ -7,19 +7,15 @@ import http.client
 import json
 import logging
 import re
-import sys
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from tqdm import tqdm
-
-from dynsal import places
+from dynsal import meter, places
 from dynsal.checksums import Digest, Expected
 from dynsal.fileio import is_disk_full, require_space
 
@@ -27,8 +23,6 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = 30.0
 """Seconds without a byte before a connection counts as dead."""
-SLOWEST, WINDOW = 1000.0, 60.0
-"""Bytes per second, and the seconds over which they are counted, below which a connection counts as dead."""
 ATTEMPTS = 4
 """Tries per address without progress in between; progress is what the slowest connection brings in one window."""
 BACKOFF = 1.0
@@ -37,7 +31,6 @@ PATIENCE = 120.0
 """Longest wait in seconds that a server may ask for (Retry-After)."""
 _BLOCK = 1 << 20
 _PAGE = 1 << 20
-_LOG_EVERY = 10.0
 _LATER = (408, 425, 429, 500, 502, 503, 504)
 """HTTP status codes worth another try."""
 
@@ -75,8 +68,9 @@ class Transfer:
     def run(self) -> None:
         """Transfer until all bytes are there.
 
-        Bytes that an earlier connection left in the part file are kept if the server says (ETag or Last-Modified) that
-        they are of the same file. Where it says nothing they are kept only if a known checksum will tell.
+        Bytes that came earlier are kept if the server says (ETag or Last-Modified) that they are of the same version of
+        the file. Where it does not say, those of an earlier run are kept only if a known checksum will tell, and those
+        of this run if the length has stayed the same.
 
         Raises
         ------
@@ -102,7 +96,7 @@ class Transfer:
                     raise
                 reason = _text(error)
             got = self._got()
-            failures = 1 if got >= best + SLOWEST * WINDOW else failures + 1
+            failures = 1 if got >= best + meter.SLOWEST * meter.WINDOW else failures + 1
             best = max(best, got)
             if failures >= ATTEMPTS:
                 so_far = f"; {got} of {self.size or 'unknown'} bytes so far" if got else ""
@@ -125,6 +119,7 @@ class Transfer:
         self.part.unlink(missing_ok=True)
         self.notes.forget()
         self.digest.restart()
+        self.size = self.wanted.bytes
 
     def _connect(self, start: int) -> None:
         """Append what the server sends from byte ``start`` on, or all from the beginning; return if that is the end."""
@@ -136,7 +131,9 @@ class Transfer:
         with self._open(self._url, headers) as response:
             start, total = self._span(response, start)
             if total is not None and self.wanted.bytes not in (None, total):
-                raise Failed(f"the file there has {total} bytes instead of {self.wanted.bytes}")
+                raise Failed(
+                    f"the file there has {total} bytes instead of {self.wanted.bytes}, {self.wanted.origin}"
+                )
             self.size = self.wanted.bytes if total is None else total
             self.in_pieces = start > 0
             require_space(self.part, (self.size or 0) - start)
@@ -160,37 +157,45 @@ class Transfer:
         return self._open(confirmed, headers)
 
     def _span(self, response: Any, start: int) -> tuple[int, int | None]:
-        """Return where the body begins in the file, and how long the file is."""
-        headers = response.headers
+        """Return where the body begins in the file, and how long the file is, as far as the server tells."""
+        length = response.headers.get("Content-Length", "")
+        total = int(length) if length.isdecimal() else None
         if response.status == 206:
-            sent = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
-            theirs = _validator(headers)
-            ours = self.notes.validator if self.notes.url == self._url else None
-            if sent is None or int(sent[1]) != start or (ours and theirs and ours != theirs):
+            sent = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+            if sent is not None and sent[2] != "*":
+                total = int(sent[2])
+            elif total is not None:
+                total += start
+            if sent is None or int(sent[1]) != start or self._changed(response.headers, total):
                 self.begin_again()
                 raise _Broken("the file has changed there, or the server sent another part than asked for")
-            if sent[2] != "*":
-                return start, int(sent[2])
         else:
             start = 0
-        length = headers.get("Content-Length", "")
-        if length.isdecimal():
-            return start, start + int(length)
-        if not response.chunked and self.wanted.digest is None:
+        if total is None and not response.chunked and self.wanted.digest is None:
             raise Failed("the server tells no length, so that nobody could know whether the file is whole")
-        return start, None
+        return start, total
+
+    def _changed(self, headers: Message, total: int | None) -> bool:
+        """Whether the server now speaks of another version than that of the part file."""
+        ours = self.notes.validator if self.notes.url == self._url else None
+        theirs = _validator(headers)
+        if ours is not None and theirs is not None:
+            return ours != theirs
+        if self.wanted.bytes is not None or self.size is None or total is None:
+            return False
+        return self.size != total
 
     def _receive(self, response: Any, start: int) -> None:
         with (
             self.part.open("ab" if start else "wb", buffering=_BLOCK) as stream,
-            _Meter(self.name, start, self.size, self.progress) as meter,
+            meter.Meter(self.name, start, self.size, self.progress) as shown,
         ):
             while block := response.read1(_BLOCK):
                 stream.write(block)
                 if self.digest.position == start:
                     self.digest.update(block)
                 start += len(block)
-                meter.advance(len(block))
+                shown.advance(len(block))
                 if self.wanted.bytes is not None and start > self.wanted.bytes:
                     break  # longer than registered: the checksum will tell
 
@@ -219,6 +224,7 @@ class Notes:
 
     def __init__(self, part: Path) -> None:
         self._path = part.with_name(f"{part.name}.json")
+        self.validator: str | None
         try:
             said = json.loads(self._path.read_text(encoding="utf-8"))
             self.url, self.validator = str(said["url"]), said["validator"]
@@ -234,47 +240,6 @@ class Notes:
         """Remove them."""
         self.url, self.validator = "", None
         self._path.unlink(missing_ok=True)
-
-
-class _Meter:
-    """Shows progress, a bar on a terminal or a line about every ten seconds, and ends what is too slow."""
-
-    def __init__(self, name: str, start: int, total: int | None, show: bool) -> None:
-        self._name, self._total, self._show = name, total, show
-        bar = show and sys.stderr.isatty()
-        self._bar = tqdm(
-            total=total, initial=start, unit="B", unit_scale=True, desc=name, leave=False, disable=not bar
-        )
-        self._got = start
-        self._logged = self._window = (time.monotonic(), start)
-
-    def __enter__(self) -> _Meter:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Remove the bar."""
-        self._bar.close()
-
-    def advance(self, count: int) -> None:
-        """Count so many more bytes; raise TimeoutError if a whole window brought too few."""
-        self._got += count
-        self._bar.update(count)
-        now = time.monotonic()
-        since, before = self._window
-        if now - since >= WINDOW:
-            if self._got - before < SLOWEST * (now - since):
-                raise TimeoutError(f"less than {SLOWEST / 1000:g} kB/s for {now - since:.0f} s")
-            self._window = (now, self._got)
-        since, before = self._logged
-        if now - since >= _LOG_EVERY:
-            if self._show and self._bar.disable:
-                speed = (self._got - before) / (now - since) / 1e6
-                of = "" if self._total is None else f" of {self._total / 1e6:.1f}"
-                log.info("%s: %.1f%s MB, %.1f MB/s", self._name, self._got / 1e6, of, speed)
-            self._logged = (now, self._got)
 
 
 def _text(error: Exception) -> str:
