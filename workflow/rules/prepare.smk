@@ -16,7 +16,9 @@ rule rescale:
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(dataset=["name", "source"], prepare=["size", "fps_target", "frame_step", "jpeg_quality"]),
+        cfg=smk_plan.fields(
+            dataset=["name", "source"], prepare=["size", "fps_target", "frame_step", "jpeg_quality"]
+        ),
         root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video} --raw {params.root:q} --params {params.cfg:q}"
