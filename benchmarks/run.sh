@@ -9,6 +9,7 @@ python benchmarks/bench_flow.py --estimator deepflow --size 640 480 --frames 16 
 python benchmarks/bench_flow.py --estimator dis --size 160 96 --frames 60 --repeats 5
 python benchmarks/bench_rescale.py --size 640 480 --every 1
 python benchmarks/bench_rescale.py --size 160 96 --every 2
+python benchmarks/bench_unpack.py --mib 300
 python benchmarks/bench_loading.py --results results/demo --config config/config.yaml --model early early_aug
 python benchmarks/bench_evaluate.py --results results/demo --config config/config.yaml --arch spatial early
 python benchmarks/bench_baselines.py

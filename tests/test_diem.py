@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import time
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynsal.config import DatasetConfig
-from dynsal.datasets import dataset_class, open_dataset
+from dynsal.datasets import dataset_class, diem, open_dataset
 from dynsal.datasets.diem import Diem, fixation_points, native_size, read_events, recordings, subject_ids
 from dynsal.errors import DataError
 from dynsal.gaze import clip_to_video, fixation_counts, to_working
@@ -410,3 +411,17 @@ def test_another_cut_is_refused(tmp_path):
     frames = Diem(tmp_path, DatasetConfig(name="diem")).open_frames(video)
     with pytest.raises(DataError, match=r"has 3 frames, but DIEM's video has 888"):
         list(frames)
+
+
+@pytest.mark.parametrize(("fps", "frames"), [(25, 75), (50, 150), (60, 180)])
+def test_a_copy_of_another_frame_rate_is_refused_as_such(tmp_path, monkeypatch, fps, frames):
+    """As long in seconds, but its frames are not those that the rows of the event files stand for."""
+    video = "toy_64x48"
+    monkeypatch.setattr(diem, "diem_frames", lambda: {video: 90})
+    dataset = Diem(tmp_path, DatasetConfig(name="diem"))
+    encode(dataset.video_file(video), itertools.repeat(np.zeros((48, 64, 3), np.uint8), frames), fps)
+    with pytest.raises(
+        DataError,
+        match=rf"has {frames} frames, but DIEM's video has 90 at 30 per second; it has been re-encoded at {fps} per",
+    ):
+        list(dataset.open_frames(video))

@@ -1,12 +1,10 @@
-"""Where files come from, and that nothing wrong or half-finished is ever taken; and DIEM from a mirror folder."""
+"""Where files come from, and that nothing wrong or half-finished is ever taken."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import shutil
 import stat
 from collections import namedtuple
 from pathlib import Path
@@ -15,11 +13,9 @@ import pytest
 from web import DATA, WRONG
 
 from dynsal import download, transfer
-from dynsal.datasets.diem import Diem
-from dynsal.download import fetch, fetch_all, fetch_diem_video, mirror_folders
+from dynsal.download import fetch, fetch_all, mirror_folders
 from dynsal.errors import DataError
 from dynsal.layout import RegistryRow, registry_row
-from dynsal.manifests import verify_manifest, write_manifest
 
 
 def row(*urls, data=DATA, file="videos/a b.avi") -> RegistryRow:
@@ -256,128 +252,3 @@ def test_hevc33_through_registry_and_mirror(mirror, tmp_path, monkeypatch):
     for file in ("video_database.mat", "videos/Basketball Drive.avi"):
         target = fetch(registry_row("hevc33", file), tmp_path / file, [mirror], "hevc33", progress=False)
         assert target.read_bytes() == (mirror / "hevc33" / file).read_bytes()
-
-
-# ---- DIEM -----------------------------------------------------------------------------------------------------------
-
-VIDEO = "toy_640x480"
-
-
-@pytest.fixture
-def diem(tmp_path, monkeypatch):
-    """Return a mirror folder with one small video in DIEM's layout."""
-    monkeypatch.delenv("DYNSAL_MIRROR", raising=False)
-    folder = tmp_path / "mirror" / "diem" / VIDEO
-    (folder / "video").mkdir(parents=True)
-    (folder / "event_data").mkdir()
-    (folder / "video" / f"{VIDEO}.mp4").write_bytes(DATA)
-    for name in ("diem2s1.asc_1", "diem2s2.asc_9"):
-        (folder / "event_data" / f"{name}_{VIDEO}.txt").write_text("1\t640\t480\t9\t1\t640\t480\t9\t1\r\n")
-    return tmp_path / "mirror"
-
-
-def test_diem_video_with_manifest(diem, tmp_path):
-    root = tmp_path / "raw"
-    manifest = fetch_diem_video(VIDEO, root, [diem])
-    assert manifest == root / VIDEO / "manifest.json"
-    listed = json.loads(manifest.read_text())
-    assert sorted(listed) == [
-        f"event_data/diem2s1.asc_1_{VIDEO}.txt",
-        f"event_data/diem2s2.asc_9_{VIDEO}.txt",
-        f"video/{VIDEO}.mp4",
-    ]
-    assert listed[f"video/{VIDEO}.mp4"] == {"bytes": len(DATA), "sha256": hashlib.sha256(DATA).hexdigest()}
-    assert not (root / VIDEO / "video" / f"{VIDEO}.mp4").stat().st_mode & 0o222
-    verify_manifest(root, VIDEO, full=True)
-    before = manifest.read_bytes()
-    fetch_diem_video(VIDEO, root, [diem])
-    assert manifest.read_bytes() == before
-
-
-def test_diem_recordings_gone_from_the_mirror_are_not_read(diem, tmp_path):
-    root = tmp_path / "raw"
-    fetch_diem_video(VIDEO, root, [diem])
-    (diem / "diem" / VIDEO / "event_data" / f"diem2s1.asc_1_{VIDEO}.txt").unlink()
-    fetch_diem_video(VIDEO, root, [diem])
-    assert files(root / VIDEO / "event_data") == [f"diem2s2.asc_9_{VIDEO}.txt"]
-    verify_manifest(root, VIDEO, full=True)
-
-
-def test_diem_missing_pieces_are_named(diem, tmp_path):
-    """No folder, no mp4, no event files: each said, with where DIEM is to be had; no manifest."""
-    root = tmp_path / "raw"
-    with pytest.raises(DataError, match=r"thediemproject.*DYNSAL_MIRROR"):
-        fetch_diem_video(VIDEO, root)
-    with pytest.raises(DataError, match=r"other_640x480 \(no such folder\)"):
-        fetch_diem_video("other_640x480", root, [diem])
-    folder = diem / "diem" / VIDEO
-    (folder / "event_data").rename(folder / "events")
-    with pytest.raises(DataError, match=r"event_data \(no event files\)"):
-        fetch_diem_video(VIDEO, root, [diem])
-    (folder / "video" / f"{VIDEO}.mp4").unlink()
-    with pytest.raises(DataError, match=rf"{VIDEO}\.mp4 \(no such file\)"):
-        fetch_diem_video(VIDEO, root, [diem])
-    assert files(tmp_path / "raw") == [] if root.exists() else True
-
-
-def test_diem_copy_interrupted_leaves_no_manifest(diem, tmp_path, monkeypatch):
-    """A disk that fills up half-way: clear error, no manifest (an old one is gone too), and the next run completes."""
-    root = tmp_path / "raw"
-    fetch_diem_video(VIDEO, root, [diem])
-    changed = diem / "diem" / VIDEO / "event_data" / f"diem2s2.asc_9_{VIDEO}.txt"
-    changed.write_text("1\t641\t480\t9\t1\t640\t480\t9\t1\r\n")
-
-    def full(_source, _target):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patched:
-        patched.setattr(download.shutil, "copyfile", full)
-        with pytest.raises(DataError, match="no space left"):
-            fetch_diem_video(VIDEO, root, [diem])
-    with pytest.raises(DataError, match=r"manifest\.json: cannot be read"):
-        verify_manifest(root, VIDEO)
-    assert not [name for name in files(root) if name.endswith(".part")]
-    fetch_diem_video(VIDEO, root, [diem])
-    verify_manifest(root, VIDEO, full=True)
-    assert "641" in (root / VIDEO / "event_data" / changed.name).read_text()
-
-
-def test_manifest_tells_of_later_damage(diem, tmp_path):
-    root = tmp_path / "raw"
-    fetch_diem_video(VIDEO, root, [diem])
-    path = root / VIDEO / "video" / f"{VIDEO}.mp4"
-    path.chmod(0o644)
-    path.write_bytes(WRONG)
-    verify_manifest(root, VIDEO)  # sizes alone cannot tell
-    with pytest.raises(DataError, match=r"mp4: has changed"):
-        verify_manifest(root, VIDEO, full=True)
-    path.write_bytes(DATA[:-1])
-    with pytest.raises(DataError, match=rf"mp4: has {len(DATA) - 1} bytes instead of {len(DATA)}"):
-        verify_manifest(root, VIDEO)
-    path.unlink()
-    with pytest.raises(DataError, match="mp4: is in the manifest but missing"):
-        verify_manifest(root, VIDEO)
-    path.write_bytes(DATA)
-    (root / VIDEO / "event_data" / "extra.txt").touch()
-    with pytest.raises(DataError, match=r"extra\.txt: is not in the manifest"):
-        verify_manifest(root, VIDEO)
-    write_manifest(root / VIDEO)
-    verify_manifest(root, VIDEO, full=True)
-
-
-@pytest.mark.data
-def test_real_event_files_through_a_mirror(mirror, tmp_path, monkeypatch):
-    """The 100 real files, copied through fetch_diem_video, are what the reader reads."""
-    from dynsal.config import DatasetConfig
-
-    monkeypatch.delenv("DYNSAL_MIRROR", raising=False)
-    video = "50_people_brooklyn_1280x720"
-    source = tmp_path / "mirror" / "diem" / video
-    (source / "video").mkdir(parents=True)
-    (source / "video" / f"{video}.mp4").write_bytes(DATA)
-    shutil.copytree(mirror / "diem" / "event_data" / video, source / "event_data")
-    fetch_diem_video(video, tmp_path / "raw", [tmp_path / "mirror"])
-    verify_manifest(tmp_path / "raw", video)
-    gaze = Diem(tmp_path / "raw", DatasetConfig(name="diem")).fixations(video)
-    assert gaze.n_frames == 3667
-    assert gaze.table["subject"].nunique() == 100

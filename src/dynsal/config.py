@@ -324,6 +324,8 @@ class Config(Section):
             problems.append(
                 "train.keep: best needs dataset.validation videos and train.validation_frames > 0"
             )
+        if self.dataset.source == "stavis" and self.dataset.name != "diem":
+            problems.append(f"dataset.source: stavis is a form of diem, not of {self.dataset.name}")
         if len(set(self.seeds)) != len(self.seeds):
             problems.append(f"seeds: {self.seeds} repeats a seed")
         problems += [

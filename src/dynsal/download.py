@@ -20,7 +20,7 @@ from tqdm import tqdm
 from dynsal import checksums, layout, manifests, places
 from dynsal.checksums import Digest, Expected
 from dynsal.errors import DataError
-from dynsal.fileio import atomic, is_disk_full, seal, sha256
+from dynsal.fileio import atomic, is_disk_full, seal
 from dynsal.layout import RegistryRow
 from dynsal.locks import locked
 from dynsal.transfer import Failed, Transfer
@@ -34,8 +34,6 @@ DROP = Path("downloads")
 CONNECTIONS = 4
 """Files fetched at once by :func:`fetch_all`."""
 _BLOCK = 1 << 20
-
-DIEM_PAGE = "https://thediemproject.wordpress.com/videos-and%C2%A0data/"
 
 
 def mirror_folders(configured: Iterable[str | Path] = ()) -> list[Path]:
@@ -133,59 +131,6 @@ def fetch_all(dataset: str, folder: Path, mirrors: Iterable[str | Path] = ()) ->
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return manifests.write_manifest(folder)
-
-
-def fetch_diem_video(video: str, target_root: Path, mirrors: Iterable[str | Path] = ()) -> Path:
-    """Copy one DIEM video and its event files from a mirror folder; return the manifest, which is written last.
-
-    DIEM has no address that a program can use, so ``<mirror>/diem/<VIDEO>/`` must hold ``video/<VIDEO>.mp4`` and
-    ``event_data/*.txt`` as its archives unpack.
-
-    Raises
-    ------
-    DataError
-        If no mirror has the video whole (saying what is missing in each, and where to get it), or the disk is full.
-    """
-    sources = [folder / "diem" / video for folder in mirror_folders(mirrors)]
-    missing = []
-    for source in sources:
-        mp4, events = source / "video" / f"{video}.mp4", sorted(source.glob("event_data/*.txt"))
-        if not source.is_dir():
-            missing.append(f"{source} (no such folder)")
-        elif not mp4.is_file():
-            missing.append(f"{mp4} (no such file)")
-        elif not events:
-            missing.append(f"{source / 'event_data'} (no event files)")
-        else:
-            return _copy_video([mp4, *events], source, Path(target_root) / video)
-    raise DataError(
-        Path(target_root) / video,
-        "could not be fetched. Tried: " + ("; ".join(missing) or "nothing, for there is no mirror folder"),
-        f"DIEM must be fetched by hand ({DIEM_PAGE}, CC BY-NC-SA 3.0): unpack {video} to diem/{video}/video/{video}.mp4 "
-        f"and diem/{video}/event_data/*.txt in a folder, and name the folder in DYNSAL_MIRROR or the key mirrors",
-    )
-
-
-def _copy_video(files: list[Path], source: Path, folder: Path) -> Path:
-    manifest = folder / "manifest.json"
-    manifest.unlink(missing_ok=True)
-    names = {str(path.relative_to(source)): path for path in files}
-    for name, path in manifests.files(folder).items():
-        if name not in names and name.startswith(("video/", "event_data/")):
-            path.unlink()  # a recording that the mirror no longer has must not be read
-    for name, path in names.items():
-        target = folder / name
-        if target.is_file() and manifests.facts(target) == manifests.facts(path):
-            continue
-        _require_space(target, path.stat().st_size)
-        with atomic(target) as part:
-            shutil.copyfile(path, part)
-            if sha256(part) != sha256(path):
-                raise DataError(
-                    path, "was not copied faithfully", "Check the disk, then run the same command again"
-                )
-        seal(target)
     return manifests.write_manifest(folder)
 
 

@@ -23,6 +23,11 @@ def common(plan: Plan, scores: pd.DataFrame, name: str) -> dict[str, str]:
         "density": _published_density() if by_the_book else _density(plan),
         "skipped frames": json.dumps(skipped) if skipped else "none",
     }
+    if config.dataset.source == "stavis":
+        notes["no human row"] = (
+            "DIEM's fixation maps as preprocessed for STAViS do not say who looked, and count a pixel once however "
+            "many looked there"
+        )
     if plan.config.dataset.name == "demo":
         notes["demo"] = (
             "synthetic videos and viewers: the numbers show that the pipeline works, nothing about people"

@@ -20,19 +20,23 @@ class Originals(NamedTuple):
     pictures: Names
     """The first is the video itself, or what holds it."""
     gaze: Names
-    """A data base, or the manifest of a video's folder."""
+    """A data base, the manifest of a video's folder, or the list of its places in an archive."""
 
 
 def _hevc33_pictures(_: DatasetConfig, video: str) -> list[str]:
     return [layout.hevc33_file(video), "video_database.mat"]
 
 
-def _diem_pictures(_: DatasetConfig, video: str) -> list[str]:
-    return [f"{video}/video/{video}.mp4"]
+def _diem_pictures(dataset: DatasetConfig, video: str) -> list[str]:
+    return _stavis(video) if dataset.source == "stavis" else [f"{video}/video/{video}.mp4"]
 
 
-def _manifest(_: DatasetConfig, video: str) -> list[str]:
-    return [f"{video}/manifest.json"]
+def _manifest(dataset: DatasetConfig, video: str) -> list[str]:
+    return _stavis(video) if dataset.source == "stavis" else [f"{video}/manifest.json"]
+
+
+def _stavis(video: str) -> list[str]:
+    return [f"stavis/{video}.json"]
 
 
 def _salicon_gaze(dataset: DatasetConfig, shard: str) -> list[str]:

@@ -68,13 +68,21 @@ class Plan:
         self.blind = [video for video in blind if not config.dataset.only or video in config.dataset.only]
         if len(self.test) < 2 and not self.stills:
             problems.append("dataset: at least two test videos are needed (negatives come from other videos)")
+        if config.dataset.source == "stavis":
+            problems += [
+                f"dataset.source: the STAViS form lacks {video}; use split stavis17, or leave it out by dataset.only"
+                for video in sorted(set(chosen) - set(layout.split("stavis17")))
+            ]
         if problems:
             raise ConfigError("\n".join(problems))
         self.videos = [*self.train, *self.validation, *self.test]
         self.models = sorted(config.models, key=lambda name: (*_paper_order(config.models[name]), name))
         self.seeds = config.seeds
         self.baselines = list(config.baselines.models)
-        self.floors = [name for name in RESERVED if name != "oracle" or self.ds == "demo"]
+        unknown = set() if self.ds == "demo" else {"oracle"}
+        if config.dataset.source == "stavis":
+            unknown.add("human")  # its fixation maps do not say who looked
+        self.floors = [name for name in RESERVED if name not in unknown]
 
     def params(self, *sections: str) -> str:
         """Return sections of the configuration as one stable JSON string."""

@@ -17,6 +17,7 @@ from dynsal.errors import DataError
 
 # Imported under names of their own: rule files share one namespace with Snakemake itself.
 from dynsal.config import parse as smk_parse
+from dynsal.datasets import reader as smk_reader
 
 try:
     smk_plan = smk.Plan(smk_parse(config))
@@ -24,7 +25,7 @@ except (ConfigError, DataError) as error:
     raise WorkflowError(str(error)) from None
 
 DS = smk_plan.ds
-smk_dataset = f"datasets.{smk_plan.config.dataset.name}"
+smk_dataset = f"datasets.{smk_reader(smk_plan.config.dataset)}"
 
 
 def smk_relative(path):

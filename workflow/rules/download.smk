@@ -26,7 +26,7 @@ rule demo:
 
 
 rule fetch_diem:
-    """Copy one DIEM video and its event files from a mirror folder, or say how to get them."""
+    """Bring one DIEM video and its event files: from a mirror folder, or out of the release archive."""
     input:
         script=smk_script("fetch_diem"),
     output:
@@ -45,6 +45,28 @@ rule fetch_diem:
         root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video} --root {params.root:q} --params {params.mirrors:q} --log {log:q}"
+
+
+rule fetch_stavis:
+    """Fetch and index DIEM as preprocessed for STAViS, which stays packed; list where each video's files lie."""
+    input:
+        script=smk_script("fetch_stavis"),
+    output:
+        expand("results/{{ds}}/raw/stavis/{video}.json", video=smk_plan.videos),
+    log:
+        "logs/{ds}/download/stavis.log",
+    benchmark:
+        "results/{ds}/benchmarks/download/stavis.tsv"
+    wildcard_constraints:
+        ds="diem",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        mirrors=smk_plan.params("mirrors"),
+        root=smk_raw,
+        videos=smk_plan.videos,
+    shell:
+        "python {input.script} --videos {params.videos:q} --root {params.root:q} --params {params.mirrors:q} --log {log:q}"
 
 
 rule download:

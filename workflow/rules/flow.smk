@@ -18,7 +18,7 @@ rule flow:
         "../../envs/data.yaml"
     params:
         # Only what flow depends on: neither the bound (the loader's) nor the split, so that changing these recomputes nothing.
-        cfg=smk_plan.fields(dataset=["name"], prepare=["size"]),
+        cfg=smk_plan.fields(dataset=["name", "source"], prepare=["size"]),
         estimator=smk_plan.config.flow.estimator,
         direction=smk_plan.config.flow.direction,
         root=smk_raw,

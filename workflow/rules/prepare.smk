@@ -16,7 +16,9 @@ rule rescale:
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(dataset=["name"], prepare=["size", "fps_target", "frame_step", "jpeg_quality"]),
+        cfg=smk_plan.fields(
+            dataset=["name", "source"], prepare=["size", "fps_target", "frame_step", "jpeg_quality"]
+        ),
         root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video} --raw {params.root:q} --params {params.cfg:q}"
@@ -39,7 +41,7 @@ rule gaze:
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(dataset=["name", "release", "experiments", "eyes"], prepare=["size"]),
+        cfg=smk_plan.fields(dataset=["name", "source", "release", "experiments", "eyes"], prepare=["size"]),
         root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video} --raw {params.root:q} --frames {input.frames:q}"

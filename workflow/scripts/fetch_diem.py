@@ -1,10 +1,10 @@
-"""Copy one DIEM video and its event files from a mirror folder, or say how to get them."""
+"""Bring one DIEM video and its event files: from a mirror folder, or out of the release archive."""
 
 import argparse
 from pathlib import Path
 
 from dynsal import script
-from dynsal.download import fetch_diem_video
+from dynsal.diem_release import fetch_diem_video
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -39,7 +39,11 @@ def main(arguments: argparse.Namespace) -> None:
     for name in FILES:
         source, target = arguments.results / name, arguments.out / name
         if not source.is_file():
-            raise DataError(source, "no such result", "Run `snakemake all table2 figures2` with the same configuration first")
+            raise DataError(
+                source,
+                "no such result",
+                "Run `snakemake all table2 figures2` with the same configuration first",
+            )
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     if arguments.readme:

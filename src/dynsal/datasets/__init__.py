@@ -13,17 +13,32 @@ if TYPE_CHECKING:
     from dynsal.config import DatasetConfig
     from dynsal.datasets.base import Dataset
 
-REGISTRY = {"demo": "Demo", "diem": "Diem", "hevc33": "Hevc33", "osie": "Osie", "salicon": "Salicon"}
-"""Name of the data set, which is its module here, and the class in it."""
+REGISTRY = {
+    "demo": "Demo",
+    "diem": "Diem",
+    "diem_stavis": "DiemStavis",
+    "hevc33": "Hevc33",
+    "osie": "Osie",
+    "salicon": "Salicon",
+}
+"""Module here, named like the data set, and the class in it."""
+
+SOURCES = {("diem", "stavis"): "diem_stavis"}
+"""(Name of the data set, key ``source``) -> the module with another reader of it; `REGISTRY` has its class."""
+
+
+def reader(config: DatasetConfig) -> str:
+    """Return the module here that reads the configured data set."""
+    return SOURCES.get((config.name, config.source), config.name)
 
 
 def dataset_class(name: str) -> type[Dataset]:
-    """Return the class of a data set.
+    """Return the class of a reader.
 
     Raises
     ------
     KeyError
-        If there is no data set of that name.
+        If there is no reader of that name.
     """
     found: type[Dataset] = getattr(importlib.import_module(f"{__name__}.{name}"), REGISTRY[name])
     return found
@@ -31,4 +46,4 @@ def dataset_class(name: str) -> type[Dataset]:
 
 def open_dataset(config: DatasetConfig, root: Path) -> Dataset:
     """Return the configured data set, reading from ``root`` (results/<data set>/raw)."""
-    return dataset_class(config.name)(Path(root), config)
+    return dataset_class(reader(config))(Path(root), config)

@@ -36,6 +36,8 @@ _SIZE = re.compile(r"_(\d+)x(\d+)$")
 _AGAIN = "Fetch it again, or remove the file to do without this recording"
 
 
+FPS = 30.0
+"""Frames per second of DIEM's videos, and rows per second of its event files."""
 FRAME_TOLERANCE = 0.02
 """Share of the published number of frames by which a file may differ (and never less than five frames)."""
 
@@ -68,7 +70,7 @@ class Diem(Dataset):
         """Return the frames, after checking that the file has the size in the name.
 
         At the end their number is compared with the published one: copies may differ by a few frames, but another
-        cut would put gaze and pictures out of step.
+        cut or another frame rate would put gaze and pictures out of step.
         """
         path, info, named = self.video_file(video), probe(self.video_file(video)), native_size(video)
         if (info.width, info.height) != named:
@@ -77,7 +79,7 @@ class Diem(Dataset):
                 f"is {info.width}x{info.height}, but the name says {named[0]}x{named[1]}",
                 "Gaze refers to the native size: get the original, or scale this copy to it",
             )
-        return _of_this_cut(path, decode(path, wanted), diem_frames().get(video))
+        return _of_this_cut(path, decode(path, wanted), info.fps, diem_frames().get(video))
 
     def fixations(self, video: str) -> Gaze:
         """Return one point per frame and recording whose events qualify (key ``eyes``), inside the frame."""
@@ -124,17 +126,22 @@ class Diem(Dataset):
         return chosen
 
 
-def _of_this_cut(path: Path, decoded: Decoded, published: int | None) -> Decoded:
+def _of_this_cut(path: Path, decoded: Decoded, fps: float, published: int | None) -> Decoded:
     count = 0
     for frame in decoded:
         count += 1
         yield frame
-    if published is not None and abs(count - published) > max(5, FRAME_TOLERANCE * published):
-        raise DataError(
-            path,
-            f"has {count} frames, but DIEM's video has {published}",
-            "Get the original: it is another cut",
-        )
+    if published is None or not _differs(count, published):
+        return
+    problem, remedy = f"has {count} frames, but DIEM's video has {published}", "it is another cut"
+    if not _differs(count * FPS / fps, published):
+        problem += f" at {FPS:g} per second; it has been re-encoded at {fps:g} per second"
+        remedy = "event files have a row for each of its frames"
+    raise DataError(path, problem, f"Get the original: {remedy}")
+
+
+def _differs(count: float, published: int) -> bool:
+    return abs(count - published) > max(5, FRAME_TOLERANCE * published)
 
 
 def native_size(video: str) -> Size:
