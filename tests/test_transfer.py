@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 
 import pytest
@@ -279,3 +280,11 @@ def test_a_log_file_gets_a_line_now_and_then(server, tmp_path, monkeypatch, capl
     caplog.clear()
     download.fetch(known(f"{server.url}/ok/x"), tmp_path / "b.zip", dataset="toy", progress=False)
     assert "MB/s" not in caplog.text
+
+
+def test_a_terminal_gets_a_bar(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    fetch(known(f"{server.url}/ok/x"), tmp_path / "a.zip", dataset="toy")
+    assert "/1.02M" in capsys.readouterr().err
+    fetch(known(f"{server.url}/ok/x"), tmp_path / "b.zip", dataset="toy", progress=False)
+    assert capsys.readouterr().err == ""
