@@ -17,8 +17,9 @@ validate(config, "workflow/schemas/config.schema.yaml", set_default=False)
 
 wildcard_constraints:
     ds=smk_plan.ds,
-    video="|".join(smk_plan.videos),
+    video="|".join([*smk_plan.videos, *smk_plan.blind]),
     model="|".join([*smk_plan.models, *smk_plan.floors]),
+    baseline="|".join(smk_plan.baselines) or "none",
     seed=r"\d+",
     factor=r"\d+",
 
@@ -35,11 +36,14 @@ rule all:
 
 
 include: "workflow/rules/download.smk"
+include: "workflow/rules/stills.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/flow.smk"
 include: "workflow/rules/augment.smk"
+include: "workflow/rules/weights.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/baselines.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 
@@ -50,13 +54,15 @@ localrules:
     flows,
     models,
     table1,
+    table2,
     figures,
+    figures2,
 
 
 rule data:
-    """Every download, rescaled, with its gaze."""
+    """Every download, rescaled, with its gaze (of blind test images, without)."""
     input:
-        smk_plan.paths("frames", smk_plan.videos),
+        smk_plan.paths("frames", [*smk_plan.videos, *smk_plan.blind]),
         smk_plan.paths("gaze", smk_plan.videos),
 
 
@@ -78,7 +84,19 @@ rule table1:
         "results/table1.csv",
 
 
+rule table2:
+    """Table 2 of the configured data set: the last net against the baselines."""
+    input:
+        "results/table2.csv",
+
+
 rule figures:
-    """The pictures."""
+    """The pictures of Table 1."""
     input:
         smk_figures,
+
+
+rule figures2:
+    """The pictures of Table 2."""
+    input:
+        expand(f"results/{DS}/figures/gallery.{{kind}}", kind=["png", "pdf"]),

@@ -12,6 +12,8 @@ python benchmarks/bench_rescale.py --size 160 96 --every 2
 python benchmarks/bench_unpack.py --mib 300
 python benchmarks/bench_loading.py --results results/demo --config config/config.yaml --model early early_aug
 python benchmarks/bench_evaluate.py --results results/demo --config config/config.yaml --arch spatial early
+python benchmarks/bench_baselines.py
 python benchmarks/bench_memory.py --frames 60
+python benchmarks/bench_download.py
 python benchmarks/bench_dag.py --profile config hevc33 diem
 python benchmarks/bench_table1.py --cores all 8 --repeats 2

@@ -348,7 +348,9 @@ def test_wrong_checksum_in_the_mirror(tmp_path):
     sums = [hashlib.sha256(data).hexdigest() for data in (good, bad)]
     checkout = copy_checkout(tmp_path / "checkout")
     registry = checkout / "resources" / "datasets" / "toy.csv"
-    registry.write_text(f"file,bytes,sha256,urls,licence\nclip.avi,{len(good)},{sums[0]},,none\n")
+    registry.write_text(
+        f"file,bytes,sha256,md5,urls,page,licence,citation\nclip.avi,{len(good)},{sums[0]},,,,none,none\n"
+    )
     mirrored = tmp_path / "mirror" / "toy" / "clip.avi"
     mirrored.parent.mkdir(parents=True)
     mirrored.write_bytes(bad)

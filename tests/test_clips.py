@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynsal.clips import FLOW_STEP, Clip, create, describe, flow_step, round_flow
+from dynsal.clips import FLOW_STEP, Clip, create, describe, flow_step, name_frames, round_flow
 from dynsal.errors import DataError
 from dynsal.fileio import sha256
 
@@ -43,6 +43,22 @@ def test_round_trip(tmp_path):
             np.testing.assert_allclose(clip.flow(i), fields[i], atol=FLOW_STEP / 2 + 1e-6)
             expected = np.linspace(0, 200, 512).reshape(16, 32) + i / 2
             assert np.abs(clip.bgr(i)[..., 0] - expected).mean() < 2
+
+
+def test_names_of_frames(tmp_path):
+    """One for each frame, of any language, whatever their number; none for videos."""
+    names = [f"photo_{i}_ä.jpg" for i in range(40)]
+    with create(tmp_path / "a.h5", SIZE, jpeg_quality=95) as writer:
+        for i in range(40):
+            writer.append(i, float(i), np.zeros((16, 32, 3), np.uint8))
+        with pytest.raises(ValueError, match="39 names for 40 frames"):
+            name_frames(writer, names[1:])
+        name_frames(writer, names)
+    with Clip(tmp_path / "a.h5") as clip:
+        assert clip.names == names
+    write(tmp_path / "b.h5", 1)
+    with Clip(tmp_path / "b.h5") as clip:
+        assert clip.names == []
 
 
 def test_same_input_same_bytes(tmp_path):

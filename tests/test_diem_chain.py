@@ -7,9 +7,16 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from helpers import copy_checkout, snakemake
 from releases import put_video, set_frames
+from safetensors.torch import save_file
+
+from dynsal.config import NetConfig
+from dynsal.fileio import sha256
+from dynsal.nets import build
+from dynsal.nets.weights import load_model
 
 TRAIN = ["pingpong_closeup_rallys_960x720", "tv_the_simpsons_860x528"]
 TEST = ["advert_iphone_1272x720", "music_gummybear_880x720"]
@@ -23,11 +30,15 @@ def test_the_papers_profile(tmp_path, monkeypatch):
     for name in [*TRAIN, *TEST]:
         put_video(tmp_path / "mirror/diem", name, rng, FRAMES)
     folder = copy_checkout(tmp_path / "checkout")
+    start = build(
+        "spatial", NetConfig(width=0.0625), seed=7
+    )  # in place of SalNet's, which have one width only
+    save_file(start.state_dict(), folder / "one_stream.safetensors")
     small = {
         "dataset": {"only": [*TRAIN, *TEST]},
         "mirrors": [str(tmp_path / "mirror")],
         "prepare": {"size": [64, 48]},
-        "net": {"width": 0.0625},
+        "net": {"width": 0.0625, "init": "one_stream.safetensors"},
         "train": {"max_iters": 3, "lr_step_iters": 2},
         "table": {"resamples": 50},
     }
@@ -47,5 +58,12 @@ def test_the_papers_profile(tmp_path, monkeypatch):
     record = json.loads((folder / "results/diem/models/early_aug/seed0/provenance.json").read_text())
     assert record["flow"]["estimator"] == "deepflow"
     assert record["frames"] == 2 * FRAMES * 3  # the working size and two copies
+    assert record["initial_weights"]["sha256"] == sha256(folder / "one_stream.safetensors")
+    trained, _ = load_model(folder / "results/diem/models/late/seed0/model.safetensors")
+    for stream in (trained.appearance, trained.motion):  # three steps at the paper's rate move them little
+        assert torch.allclose(stream.head.conv2.weight, start.head.conv2.weight, atol=1e-2)
+    assert (
+        "- **initial weights**: one_stream.safetensors (sha256" in (folder / "results/table1.md").read_text()
+    )
     history = pd.read_csv(folder / "results/diem/models/early/seed0/history.csv")
     np.testing.assert_allclose(history["lr"], [1.3e-7, 1.3e-7, 1.3e-8])

@@ -96,6 +96,16 @@ def test_wrong_checksum(server, tmp_path):
     assert files(tmp_path) == []
 
 
+def test_wrong_and_in_pieces_is_tried_once_more_and_not_for_ever(server, tmp_path):
+    """Pieces that do not fit may be of two versions; if the second try fits as badly, the address has another file."""
+    wanted = row(f"{server.url}/cut/x")
+    server.data = WRONG
+    with pytest.raises(DataError, match=r"/cut/x \(wrong checksum.*; removed\)"):
+        fetch(wanted, tmp_path / "a", progress=False)
+    assert server.requests == 2 * [("cut", start) for start in range(0, len(DATA), 250_000)]
+    assert files(tmp_path) == []
+
+
 @pytest.mark.parametrize(("mode", "size"), [("short", len(DATA) - 5), ("long", len(DATA) + 1)])
 def test_another_length_is_refused_before_a_byte_comes(server, tmp_path, mode, size):
     with pytest.raises(DataError, match=f"the file there has {size} bytes instead of {len(DATA)}"):

@@ -9,8 +9,10 @@ from urllib.parse import unquote
 import pytest
 
 from dynsal import layout
+from dynsal.config import DatasetConfig
 from dynsal.errors import DataError
 from dynsal.fileio import sha256
+from dynsal.originals import ORIGINALS
 
 TEST20 = [
     "BBC_life_in_cold_blood_1278x710",
@@ -106,6 +108,29 @@ def test_hevc33_registry_matches_the_files(mirror):
         assert (path.stat().st_size, sha256(path), sums[row.file]) == (row.bytes, row.sha256, row.sha256), (
             row.file
         )
+
+
+def test_blind_shards():
+    """SALICON's test images, apart from its split list; no other list has any."""
+    assert layout.blind("salicon") == [f"test_{number:02d}" for number in range(10)]
+    assert not set(layout.blind("salicon")) & set(layout.split("salicon"))
+    assert len(of("salicon", "train")) == 20
+    assert of("salicon", "test") == [f"val_{number:02d}" for number in range(10)]
+    assert layout.blind("hevc33") == []
+
+
+def test_salicon_registry():
+    """One row for every archive that a release is read from, each with an address."""
+    files = {row.file: row for row in layout.registry("salicon")}
+    for release in ("2015r1", "2017"):
+        config = DatasetConfig(name="salicon", split="salicon", release=release)
+        names = {
+            name for shard in ("train_00", "val_00") for name in ORIGINALS["salicon"].gaze(config, shard)
+        }
+        wanted = {name for name in names if not name.startswith("points/")}
+        wanted |= {f"fixations_{name[7:-8]}2014.json.zip" for name in names if name.startswith("points/")}
+        assert wanted <= set(files)
+        assert all(files[name].urls and files[name].licence for name in wanted)
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def test_no_frame_left(results, tmp_path):
     with create(tmp_path / "frames" / "pan.h5", SIZE, flow_step=1 / 16) as writer:
         writer.append(0, 0.0, flow=np.zeros((*SIZE[::-1], 2), np.float32))
         describe(writer, source_frames=59)
-    with pytest.raises(DataError, match=r"pan: no frame is left by evaluate\.frames: trim30"):
+    with pytest.raises(DataError, match=r"pan: no frame is left of those to score \(trim30\)"):
         load(tmp_path, ["pan"], frames="trim30")
 
 
@@ -125,7 +125,7 @@ def test_viewer_halves(results):
     """Each draw parts the viewers, so no one predicts himself; draws differ, seeds repeat."""
     file = read_gaze(results / "gaze" / "pan.parquet")
     file.table["x"] = file.table["subject"].map({name: float(i) for i, name in enumerate("abcd")})
-    draws = viewer_halves(file, 6, 0)
+    draws = viewer_halves(file, EvaluateConfig(human_draws=6))
     assert len(draws) == 6
     splits = []
     for first, second in draws:
@@ -135,7 +135,7 @@ def test_viewer_halves(results):
         assert set(first) == set(second) == set(file.table["frame"])
         splits.append(frozenset(who[0]))
     assert len(set(splits)) > 1
-    again = viewer_halves(file, 6, 0)
+    again = viewer_halves(file, EvaluateConfig(human_draws=6))
     assert [sorted(np.concatenate(list(a.values()))[:, 0]) for a, _ in again] == [
         sorted(np.concatenate(list(a.values()))[:, 0]) for a, _ in draws
     ]

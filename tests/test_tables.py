@@ -53,7 +53,7 @@ def rows(sauc=SAUC) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    return tables.table1(rows(), ORDER, "demo", CONFIG, PAPER)
+    return tables.table(rows(), ORDER, "demo", CONFIG, PAPER)
 
 
 def test_columns_of_table1(table):
@@ -96,14 +96,14 @@ def test_the_papers_figures(table):
     assert (early["paper_sauc"], early["paper_chi2"]) == (0.83, 0.29)
     assert table.loc[table["model"] != "early", ["paper_sauc", "paper_chi2"]].isna().all(axis=None)
     assert not table["paper_comparable"].any()
-    assert tables.table1(rows(), ORDER, "diem", CONFIG, PAPER)["paper_comparable"].all()
+    assert tables.table(rows(), ORDER, "diem", CONFIG, PAPER)["paper_comparable"].all()
 
 
 def test_kinds():
     """Rows that are no nets say so; everything else is a net."""
     names = ["centre", "uniform", "mean_map", "human", "oracle", "spatial", "mine"]
     scores = rows({(name, 0): {"a": [0.5, 0.6], "b": [0.5, 0.7]} for name in names})
-    kinds = tables.table1(scores, names, "demo", CONFIG, PAPER)["kind"].tolist()
+    kinds = tables.table(scores, names, "demo", CONFIG, PAPER)["kind"].tolist()
     assert kinds == ["floor", "floor", "floor", "ceiling", "oracle", "net", "net"]
 
 
@@ -118,7 +118,7 @@ def test_all_rows_are_compared_on_the_same_frames():
             & (scores["frame"] == 1)
         )
     ]
-    table = tables.table1(lacking, ORDER, "demo", CONFIG, PAPER).set_index("model")
+    table = tables.table(lacking, ORDER, "demo", CONFIG, PAPER).set_index("model")
     assert table["n_frames"].tolist() == [4, 4, 4]
     assert table.loc["human", "sauc"] == pytest.approx((0.9 + 0.75) / 2)
     assert table.loc["early", "sauc"] == pytest.approx((0.7 + 0.55) / 2)
@@ -126,7 +126,7 @@ def test_all_rows_are_compared_on_the_same_frames():
 
 def test_order_of_rows_changes_nothing(table):
     shuffled = rows().sample(frac=1, random_state=3)
-    again = tables.table1(shuffled, ORDER[::-1], "demo", CONFIG, PAPER)
+    again = tables.table(shuffled, ORDER[::-1], "demo", CONFIG, PAPER)
     pd.testing.assert_frame_equal(again.iloc[::-1].reset_index(drop=True), table)
 
 
@@ -153,7 +153,7 @@ def test_differences_are_antisymmetric_and_fit_the_means(seed, order):
     few = TableConfig(resamples=20, seed=seed)
     there = tables.differences(scores, order, few).set_index(["metric", "model", "reference"])
     back = tables.differences(scores, order[::-1], few).set_index(["metric", "model", "reference"])
-    mean = tables.table1(scores, order, "demo", few, PAPER).set_index("model")
+    mean = tables.table(scores, order, "demo", few, PAPER).set_index("model")
     assert len(there) == len(back) == len(METRICS) * 6
     for metric, (first, second) in itertools.product(["sauc", "chi2"], itertools.combinations(order, 2)):
         one, other = there.loc[(metric, second, first)], back.loc[(metric, first, second)]
@@ -269,7 +269,7 @@ def test_markdown_has_what_the_csv_has(table):
 
 def test_markdown_shows_no_nan(table):
     """Neither for a metric without a value nor for the interval of a single video."""
-    one = tables.table1(rows({k: {"b": v["b"]} for k, v in SAUC.items()}), ORDER, "demo", CONFIG, PAPER)
+    one = tables.table(rows({k: {"b": v["b"]} for k, v in SAUC.items()}), ORDER, "demo", CONFIG, PAPER)
     assert one["sauc_lo"].isna().all()
     for text in (tables.render(table, {}), tables.render(one, {})):
         assert "nan" not in text.lower()

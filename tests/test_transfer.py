@@ -59,9 +59,12 @@ def test_truncated_and_nothing_to_check_it_by(server, tmp_path, mode):
     assert server.asked(mode) >= transfer.ATTEMPTS
 
 
-def test_no_length_at_all_is_taken_only_with_a_checksum(server, tmp_path):
-    assert "tells no length" in reason(unknown(f"{server.url}/nolength/x"), tmp_path)
-    assert brought(known(f"{server.url}/nolength/x"), tmp_path) == DATA
+def test_no_length_at_all_is_taken_only_with_a_checksum_or_a_size(server, tmp_path):
+    url = f"{server.url}/nolength/x"
+    assert "tells no length" in reason(unknown(url), tmp_path)
+    assert brought(known(url), tmp_path) == DATA
+    sized = RegistryRow("b.zip", len(DATA), None, (url,), "free")
+    assert fetch(sized, tmp_path / "b.zip", dataset="toy", progress=False).read_bytes() == DATA
 
 
 @settings(max_examples=12, deadline=None)
@@ -104,6 +107,25 @@ def test_the_same_version_is_resumed_without_a_checksum(server, tmp_path, mode):
     assert server.sent == len(DATA)
 
 
+@pytest.mark.parametrize("changed", [False, True])
+@pytest.mark.parametrize("mode", ["versions", "liar"])
+def test_the_next_run_resumes_what_is_still_the_same_version(server, tmp_path, monkeypatch, mode, changed):
+    """Without a checksum: the ETag kept beside the part tells, also after the first run was interrupted."""
+    row = unknown(f"{server.url}/{mode}/x")
+
+    def interrupt(_seconds):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(transfer.time, "sleep", interrupt)
+        brought(row, tmp_path)
+    if changed:
+        server.data = WRONG
+    assert brought(row, tmp_path) == server.data
+    assert server.requests[:2] == [(mode, 0), (mode, 250_000)]
+    assert (server.sent == len(DATA)) is not changed
+
+
 def test_pieces_of_which_nothing_tells_the_version(server, tmp_path, monkeypatch):
     """Without ETag and checksum, pieces are joined within one run if the length stays, but not with an earlier run's."""
     (tmp_path / "out").mkdir()
@@ -134,6 +156,7 @@ def test_killed_between_the_last_byte_and_the_name(server, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / ".a.zip.part").write_bytes(DATA)
+    (out / ".a.zip.part").chmod(0o444)
     assert brought(known(f"{server.url}/ok/x"), tmp_path) == DATA
     assert server.requests == [("ok", len(DATA))]
     assert server.sent == 0

@@ -122,7 +122,7 @@ def test_validation_videos_train_nothing(here):
     }
 
 
-@pytest.mark.parametrize("target", ["data", "flows", "models", "table1", "figures"])
+@pytest.mark.parametrize("target", ["data", "flows", "models", "table1", "figures", "table2", "figures2"])
 def test_named_targets(here, target):
     jobs = count(planned(here, targets=[target]))
     last = {
@@ -131,15 +131,70 @@ def test_named_targets(here, target):
         "models": "train",
         "table1": "publish_table1",
         "figures": "scores_figure",
+        "table2": "publish_table2",
+        "figures2": "gallery",
     }
     assert jobs[last[target]]
-    assert jobs["evaluate"] == (5 if target in ("table1", "figures") else 0)
+    assert jobs["evaluate"] == {"table1": 5, "figures": 5, "table2": 1, "figures2": 1}.get(target, 0)
+    assert jobs["timings"] == (target == "table2")
+
+
+def test_table2(here):
+    """One job per baseline and test video; of the nets only the last is trained; what learns sees training videos only."""
+    jobs = planned(here, targets=["results/table2.csv"])
+    found, roles = count(jobs), layout.split("demo")
+    rows = load(ROOT / "config" / "config.yaml").baselines.models
+    test = [video for video, role in roles.items() if role == "test"]
+    assert found["baseline"] == len(rows) * len(test)
+    assert found["train"] == found["evaluate"] == found["train_baseline"] == 1
+    assert outputs(jobs, "train") > {"results/demo/models/early_aug/seed0/model.safetensors"}
+    pairs = outputs(jobs, "pairs")
+    assert {Path(path).stem for path in pairs} == {video for video, role in roles.items() if role == "train"}
+    assert not found["download"]  # the demo needs no network
+
+
+def test_another_baseline_option_scores_that_baseline_only(here):
+    """Its rows alone change, and its own code is declared with them, not that of the others."""
+
+    def parameters(**changes):
+        jobs = planned(here, targets=["results/table2.csv"], **changes)
+        return {
+            (job.rule.name, job.wildcards_dict.get("baseline"), job.wildcards_dict.get("video")): str(
+                job.params
+            )
+            for job in jobs
+        }
+
+    before = parameters()
+    after = parameters(baselines={"models": {"pqft": {"model": "pqft", "variant": "guo"}}})
+    changed = {key for key in before if before[key] != after[key]}
+    assert {(rule, name) for rule, name, _ in changed} == {
+        ("baseline", "pqft"), ("timings", None), ("table2_of", None),
+    }  # fmt: skip
+    for job in planned(here, targets=["results/table2.csv"]):
+        if job.rule.name == "baseline" and job.wildcards.baseline == "pqft":
+            code = {Path(path).name for path in job.input.code}
+            assert {"pqft.py", "matlab.py"} <= code
+            assert not {"gbvs.py", "icl.py", "itti.py"} & code
+
+
+def test_published_protocol_trains_nothing_anew(here):
+    """The switch changes the parameters of scoring jobs only."""
+
+    def parameters(**changes):
+        jobs = planned(here, targets=["results/table2.csv"], **changes)
+        return {(job.rule.name, str(job.wildcards_dict)): str(job.params) for job in jobs}
+
+    before, after = parameters(), parameters(evaluate={"protocol": "published"})
+    changed = {rule for rule, wildcards in before if before[rule, wildcards] != after[rule, wildcards]}
+    assert changed == {"baseline", "evaluate", "floors", "table2_of"}
 
 
 def test_diem(here):
     """All 84 videos; 64 train and 20 test, every one of the published list."""
     jobs = planned(here, "diem")
     expected = {**DEMO, **dict.fromkeys(("rescale", "flow", "gaze", "fetch_diem"), 84), "augment": 64}
+    expected |= {"weights": 1, "download": 1}  # SalNet's
     del expected["demo"]
     assert count(jobs) == expected
     assert outputs(jobs, "fetch_diem") >= {
@@ -172,6 +227,66 @@ def test_hevc33(here):
     assert counts["train"] == counts["evaluate"] == 5 * seeds
 
 
+STEPS = {"download", "download_all", "salicon_points", "rescale", "gaze", "data"}
+"""What still images may need; of downloads as many as there are files."""
+
+
+def test_salicon(here):
+    """Shards instead of videos, the blind ones without gaze; of the steps after the download, no flow and no copies."""
+    jobs = planned(here, "salicon", targets=["data"])
+    found = count(jobs)
+    assert set(found) <= STEPS
+    assert {name: found[name] for name in ("salicon_points", "rescale", "gaze")} == {
+        "salicon_points": 2, "rescale": 40, "gaze": 30,
+    }  # fmt: skip
+    assert outputs(jobs, "download") == {
+        f"results/salicon/raw/{name}"
+        for name in ("images.zip", "fixations_train2014.json.zip", "fixations_val2014.json.zip")
+    }
+
+
+def test_salicon_releases_share_images_only(here):
+    """Originals come to one folder, everything that is made of them to two."""
+    jobs = planned(here, "salicon", targets=["data"], dataset={"release": "2017"})
+    assert set(count(jobs)) <= STEPS - {"salicon_points"}
+    assert outputs(jobs, "download") == {
+        f"results/salicon/raw/{name}" for name in ("images.zip", "fixations_2017.zip")
+    }
+    made = outputs(jobs, "rescale") | outputs(jobs, "gaze")
+    assert len(made) == 70
+    assert all(path.startswith("results/salicon2017/") for path in made)
+    assert not made & {str(path) for job in planned(here, "salicon", targets=["data"]) for path in job.output}
+
+
+def test_osie(here):
+    """All nine shards, from one manifest."""
+    (here / "results/osie/raw").mkdir(parents=True)
+    (here / "results/osie/raw/manifest.json").write_text("{}")
+    jobs = count(planned(here, "osie", targets=["data"]))
+    assert set(jobs) <= STEPS
+    assert jobs["rescale"] == jobs["gaze"] == 9
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            "results/table1.csv",
+            "osie holds still images, and Table 1 compares models on videos; ask for `data`",
+        ),
+        ("flows", "osie holds still images, which have no optical flow"),
+        ("models", "osie holds still images, which have no optical flow"),
+    ],
+)
+def test_stills_have_no_table1(here, target, message):
+    """Refused while planning, with the reason."""
+    words = ("-n", "--snakefile", ROOT / "Snakefile", "--configfile", "config/osie.yaml", "--", target)
+    done = snakemake(here, *words)
+    assert done.rc == 1
+    assert message in done.text
+    assert "Job stats" not in done.text
+
+
 def test_frames_are_never_jobs(here):
     """The unit of work is a video, or a model and a seed."""
     assert max(len(job.output) for job in planned(here, "diem")) < 5 * 84
@@ -179,8 +294,8 @@ def test_frames_are_never_jobs(here):
 
 def test_every_rule_declares_its_code(here):
     """Script and modules are inputs, so that an edit reruns what it can change; every job has a log."""
-    for job in planned(here):
-        if job.rule.name in ("all", "publish_table1"):
+    for job in planned(here, targets=["all", "table2", "figures2"]):
+        if job.rule.name in ("all", "table2", "figures2", "publish_table1", "publish_table2"):
             continue
         name = Path(str(job.input.script)).stem
         assert Path(here, str(job.input.script)).resolve() == SCRIPTS.resolve() / f"{name}.py"
@@ -291,6 +406,7 @@ def test_code_holds_what_python_loads(loaded):
     [
         ("train", ["nets", "nets.salnet", "nets.two_stream", "nets.weights", "training", "samples", "gaze", "clips", "losses"],
          ["figures", "tables", "statistics", "metrics", "evaluation", "inference", "datasets"]),
+        ("weights", ["nets.weights", "nets.imports", "nets.caffe"], ["training", "figures", "metrics", "samples"]),
         ("rescale", ["video", "prepare", "clips", "datasets.demo", "datasets.diem"], ["nets", "training", "flow", "figures", "metrics"]),
         ("flow", ["flow", "clips", "prepare", "video"], ["nets", "training", "figures", "metrics"]),
         ("gaze", ["gaze", "clips", "datasets.diem"], ["nets", "training", "flow", "figures", "metrics"]),
@@ -360,6 +476,34 @@ def test_plan_without_oracle():
 def test_plan_model_on_copies_only():
     plan = workflow.Plan(parse({"models": models({"x": [2]})}))
     assert {path.split("/")[3] for path in plan.training_clips("x")} == {"x2"}
+
+
+def test_plan_of_stills():
+    """The blind shards stand apart; they and the validation's role do not mix; one test shard is enough."""
+    salicon = {"name": "salicon", "split": "salicon"}
+    plan = workflow.Plan(parse({"dataset": salicon}))
+    assert (plan.ds, plan.stills, len(plan.train), len(plan.test), len(plan.blind)) == (
+        "salicon",
+        True,
+        20,
+        10,
+        10,
+    )
+    assert not {*plan.videos} & {*plan.blind}
+    assert plan.raw_gaze("val_03") == [
+        "results/salicon/raw/points/val.parquet",
+        "results/salicon/raw/images.zip",
+    ]
+    few = workflow.Plan(parse({"dataset": {**salicon, "only": ["train_00", "val_00", "test_03"]}}))
+    assert (few.videos, few.blind) == (["train_00", "val_00"], ["test_03"])
+    with pytest.raises(ConfigError, match="test_03 is a test video"):
+        workflow.Plan(parse({"dataset": {**salicon, "validation": ["test_03"]}}))
+    later = workflow.Plan(parse({"dataset": {**salicon, "release": "2017"}}))
+    assert later.ds == "salicon2017"
+    assert later.raw_gaze("val_03")[0] == "results/salicon/raw/fixations_2017.zip"
+    assert later.path("gaze", "val_03") == "results/salicon2017/gaze/val_03.parquet"
+    videos = workflow.Plan(parse({"dataset": {"name": "hevc33", "split": "hevc33", "release": "2017"}}))
+    assert (videos.ds, videos.stills, videos.blind) == ("hevc33", False, [])
 
 
 def test_plan_lists_all_problems():

@@ -1,13 +1,15 @@
 """The HDF5 clip file: one per video and step, holding frames, flow, or both.
 
 Layout: ``frame`` (n,) int32, index in the source video; ``time`` (n,) float64, seconds; ``jpeg`` (n,) variable-length
-uint8, BGR frames of H x W; ``flow`` (n, H, W, 2) float16, u right and v down in pixels, rounded, one chunk per frame. Facts (size, source size, estimator, ...) are attributes of the file. Equal input gives equal bytes.
+uint8, BGR frames of H x W; ``flow`` (n, H, W, 2) float16, u right and v down in pixels, rounded, one chunk per frame;
+``name`` (n,) text, the file of each frame, for still images only. Facts (size, source size, estimator, ...) are
+attributes of the file. Equal input gives equal bytes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -136,6 +138,20 @@ def describe(writer: ClipWriter, **attributes: Any) -> None:
     writer._handle.attrs.update(attributes)
 
 
+def name_frames(writer: ClipWriter, names: Sequence[str]) -> None:
+    """Store the name of every frame: the file of a still image, by which the others know it.
+
+    Raises
+    ------
+    ValueError
+        Unless there is one name for each frame written so far.
+    """
+    writer.flush()
+    if len(names) != writer.count:
+        raise ValueError(f"{len(names)} names for {writer.count} frames")
+    writer._handle.create_dataset("name", data=list(names), dtype=h5py.string_dtype())
+
+
 def flow_step(width: int) -> float:
     """Return the rounding of flow at a width: :data:`FLOW_STEP` scaled down with the picture, to a power of two.
 
@@ -166,6 +182,7 @@ class Clip:
             self.attrs: dict[str, Any] = dict(self._handle.attrs)
             self.frames: NDArray[np.int32] = self._handle["frame"][:]
             self.times: NDArray[np.float64] = self._handle["time"][:]
+            self.names: list[str] = self._handle["name"].asstr()[:].tolist() if "name" in self._handle else []
             self.size: tuple[int, int] = (int(self.attrs["width"]), int(self.attrs["height"]))
             # Looked up once: finding a data set by name costs as much as reading a small frame.
             self._jpeg = self._handle.get("jpeg")

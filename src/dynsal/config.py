@@ -13,8 +13,21 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from dynsal.config_baselines import (
+    BaselineOptions,
+    GbvsOptions,
+    IclOptions,
+    IttiOptions,
+    PqftOptions,
+    RudoyOptions,
+    SelfResemblanceOptions,
+    SpectralOptions,
+    TemporalSpectralOptions,
+)
+
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class Section(BaseModel):
@@ -37,12 +50,15 @@ class DatasetConfig(Section):
         "STAViS (no single viewers, hence no human ceiling).",
     )
     release: Literal["2015r1", "2017"] = Field(
-        "2015r1", description="SALICON: the release of 2015 (the paper's) or that of 2017; never mix them."
+        "2015r1",
+        description="SALICON: the release of 2015 (the paper's) or that of 2017, whose results stand apart in "
+        "`results/salicon2017`.",
     )
     folder: str | None = Field(None, description="`folder`: path of your videos and gaze (docs/datasets.md).")
     split: str = Field(
         "demo",
-        description="Split list `resources/splits/<split>.csv`: `demo`, `hevc33`, `borji20` (the paper's), `stavis17`.",
+        description="Split list `resources/splits/<split>.csv`: `demo`, `hevc33`, `borji20` (the paper's), `stavis17`, `salicon`, "
+        "`osie`.",
     )
     validation: list[str] = Field(
         [], description="Videos taken out of the training list for validation; never test videos."
@@ -95,7 +111,7 @@ class GazeConfig(Section):
     px_per_deg: Positive | None = Field(
         None,
         description="Pixels of the source video (or screen) per degree; `null` takes the data set's own "
-        "(DIEM 50, hevc33 30).",
+        "(DIEM 50, hevc33 30, OSIE 24; SALICON 19, the Gaussian of its official maps).",
     )
 
 
@@ -137,7 +153,20 @@ class NetConfig(Section):
         description="What the output means: `salnet`, bytes of the map as (g - 31) * 2/255, decoded and clipped at 0; "
         "`log_density`, softmax over the pixels.",
     )
-    init: str = Field("he", description="`he`, or a .safetensors file of matching weights.")
+    init: Annotated[str, Field(pattern=r"^(he|salnet|vggm|.*\.(safetensors|caffemodel))$")] = Field(
+        "he",
+        description="Initial weights: `he` (random), `salnet` (the paper's: SalNet's published weights, in both "
+        "streams), `vggm` (conv1 to conv3 of VGG-CNN-M, the rest random), or a .safetensors or .caffemodel file "
+        "(docs/weights.md). `salnet` and `vggm` are downloaded and need width 1.",
+    )
+
+    @model_validator(mode="after")
+    def _published_width(self) -> NetConfig:
+        if self.init in ("salnet", "vggm") and self.width != 1.0:
+            raise ValueError(
+                f"init: {self.init} has the paper's width, 1.0, not {self.width:g}; use width 1.0 or init he"
+            )
+        return self
 
 
 class TrainConfig(Section):
@@ -198,8 +227,15 @@ class ModelConfig(Section):
 class EvaluateConfig(Section):
     """Scoring."""
 
+    protocol: Literal["exact", "published"] = Field(
+        "exact",
+        description="`exact`: the metrics of docs/metrics.md at the working size. `published`: as the code behind the "
+        "published baseline figures on DIEM probably did: a fifth of the native size, Gaussian of 10 pixels there, "
+        "frames 30 to N - 30, and `sauc` as Borji's AUC with 100 draws from the same video's other frames.",
+    )
     frames: Literal["all", "trim30", "first300"] = Field(
-        "all", description="Source frames scored: all, all but 30 at both ends, or the first 300."
+        "all",
+        description="Source frames scored: all, all but 30 at both ends, or the first 300 (protocol `exact`).",
     )
     pool_frames: Count = Field(
         50, description="Frames per video, drawn once by seed, whose fixations serve as shuffled negatives."
@@ -216,6 +252,31 @@ class TableConfig(Section):
 
     resamples: Count = Field(10_000, description="Bootstrap resamples over videos, the same for all models.")
     seed: int = Field(0, description="Seed of the resampling.")
+
+
+_BASELINES: dict[str, Any] = {
+    "rudoy": RudoyOptions(),
+    "gbvs": GbvsOptions(),
+    "pqft": PqftOptions(),
+    "icl": IclOptions(),
+    "itti": IttiOptions(),
+    "self_resemblance": SelfResemblanceOptions(),
+    "spectral_residual": SpectralOptions(),
+    "temporal_spectral": TemporalSpectralOptions(),
+}
+
+
+class BaselinesConfig(Section):
+    """The baselines of Table 2."""
+
+    size: tuple[Count, Count] | None = Field(
+        None,
+        description="Width and height at which they see the frames; their maps are then rescaled to the ground truth's "
+        "size. `null`: that size itself.",
+    )
+    models: dict[Name, BaselineOptions] = Field(
+        _BASELINES, description="Name of the row: baseline model and its options."
+    )
 
 
 _MODELS = {
@@ -244,9 +305,10 @@ class Config(Section):
     flow: FlowConfig = FlowConfig()
     net: NetConfig = NetConfig()
     train: TrainConfig = TrainConfig()
-    models: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ModelConfig] = Field(
+    models: dict[Name, ModelConfig] = Field(
         _MODELS, description="Name of the row: architecture and training resolutions."
     )
+    baselines: BaselinesConfig = BaselinesConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     table: TableConfig = TableConfig()
 
@@ -267,9 +329,14 @@ class Config(Section):
         if len(set(self.seeds)) != len(self.seeds):
             problems.append(f"seeds: {self.seeds} repeats a seed")
         problems += [
-            f"models.{name}: the name is taken by a floor or ceiling row"
-            for name in RESERVED
-            if name in self.models
+            f"{section}.{name}: the name is taken by {taken}"
+            for section, names, taken, others in (
+                ("models", self.models, "a floor or ceiling row", RESERVED),
+                ("baselines.models", self.baselines.models, "a floor or ceiling row", RESERVED),
+                ("baselines.models", self.baselines.models, "a net", self.models),
+            )
+            for name in names
+            if name in others
         ]
         for name, model in self.models.items():
             if len(set(model.augment)) != len(model.augment) or not model.augment:

@@ -6,9 +6,9 @@ modules of `dynsal.baselines`, under the same names.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -18,6 +18,11 @@ class Options(BaseModel):
     """Unknown keys are refused and numbers must be numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model: str
+
+    def files(self) -> tuple[str, ...]:
+        """Return the files of the registry ``baselines`` that the model needs with these options."""
+        return ()
 
 
 class GbvsOptions(Options):
@@ -34,6 +39,15 @@ class GbvsOptions(Options):
         description="Return an all-zero map for frames of little contrast, as the code behind the published DIEM "
         "figures does (grey range below 40, or more than 200 empty grey levels).",
     )
+    colours: Literal["fit", "table"] = Field(
+        "fit",
+        description="Monitor table behind channel D: `fit`, polynomials fitted to the toolbox's (maps agree at r >= .9998), "
+        "or `table`, the toolbox's own (rgb2dkl.m, downloaded).",
+    )
+
+    def files(self) -> tuple[str, ...]:
+        """Return the toolbox's table, if it is wanted."""
+        return ("rgb2dkl.m",) if self.colours == "table" else ()
 
 
 class IttiOptions(Options):
@@ -67,6 +81,10 @@ class IclOptions(Options):
         "constant is unknown); `null` treats every frame by itself.",
     )
 
+    def files(self) -> tuple[str, ...]:
+        """Return the filter bank."""
+        return ("AW.mat",)
+
 
 class SelfResemblanceOptions(Options):
     """Self-resemblance (Seo, Milanfar 2009)."""
@@ -79,6 +97,12 @@ class SelfResemblanceOptions(Options):
     overlap: Annotated[int, Field(ge=0)] = Field(
         0, description="Space-time: frames that neighbouring blocks share; their maps are averaged."
     )
+
+    @model_validator(mode="after")
+    def _blocks_advance(self) -> SelfResemblanceOptions:
+        if self.overlap >= self.block:
+            raise ValueError(f"overlap {self.overlap} must be smaller than block {self.block}")
+        return self
 
 
 class SpectralOptions(Options):
@@ -117,8 +141,17 @@ class RudoyOptions(Options):
         "dis", description="Estimator of the flow t to t-2."
     )
     samples: Count = Field(10_000, description="Pixels drawn from a map for mean shift.")
+    anchors: Count = Field(
+        40,
+        description="Training: fewest anchors of a video. Shot cuts and the middles between them count; where they are "
+        "fewer, the rest is drawn at random. (The authors' list for DIEM gives about 40 per video.)",
+    )
     pairs: Count = Field(100_000, description="Most pairs of source and destination in training.")
-    seed: int = Field(0, description="Seed of all sampling and of the forest.")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of all sampling and of the forest.")
+
+    def files(self) -> tuple[str, ...]:
+        """Return the face cascade, if faces are looked for."""
+        return ("haarcascade_frontalface_alt2.xml",) if self.faces else ()
 
 
 BaselineOptions = Annotated[
@@ -132,3 +165,24 @@ BaselineOptions = Annotated[
     | RudoyOptions,
     Field(discriminator="model"),
 ]
+
+
+class Entry(NamedTuple):
+    """The module in `dynsal.baselines` and the class of a baseline."""
+
+    module: str
+    name: str
+    trained: bool = False
+    """Whether it needs a model trained on gaze, as the file ``model``."""
+
+
+REGISTRY = {
+    "gbvs": Entry("gbvs", "Gbvs"),
+    "itti": Entry("itti", "Itti"),
+    "pqft": Entry("pqft", "Pqft"),
+    "icl": Entry("icl", "Icl"),
+    "self_resemblance": Entry("self_resemblance", "SelfResemblance"),
+    "spectral_residual": Entry("spectral", "SpectralResidual"),
+    "temporal_spectral": Entry("spectral", "TemporalSpectral"),
+    "rudoy": Entry("rudoy.model", "Rudoy", trained=True),
+}

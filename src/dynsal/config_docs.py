@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
+from pydantic import BaseModel
 
-from dynsal.config import Config, ModelConfig, Section
+from dynsal.config import BaselinesConfig, Config, ModelConfig, Section
+from dynsal.config_baselines import BaselineOptions
 
 
 def json_schema() -> dict[str, Any]:
@@ -29,6 +31,8 @@ def reference() -> str:
         "| `config.yaml` | the embedded, synthetic demo data set: minutes on two cores (the default) |",
         "| `hevc33.yaml` | 33 real videos with the gaze of 32 viewers, small nets: under 100 minutes on two cores |",
         "| `diem.yaml` | the paper: DIEM, 640x480, full width, 200,000 iterations |",
+        "| `salicon.yaml` | 20,000 still images with mouse positions, for the transfer experiment: data only, so far |",
+        "| `osie.yaml` | 700 still images with eye tracking, the substitute for SALICON: data only, so far |",
         "",
         "Use one with `--configfile config/hevc33.yaml`, change single keys with `--config`, for example "
         '`--config seeds="[1,2,3]"`. Unknown keys and wrong types are refused, all errors at once. '
@@ -40,6 +44,7 @@ def reference() -> str:
         section = field.annotation
         if isinstance(section, type) and issubclass(section, Section):
             lines += ["", f"## {name}", "", (section.__doc__ or "").strip(), "", *_table(section, f"{name}.")]
+            lines += _baselines() if section is BaselinesConfig else []
         else:
             lines += ["", f"## {name}", "", field.description or ""]
             if name == "models":
@@ -47,12 +52,30 @@ def reference() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(section: type[Section], prefix: str) -> list[str]:
+def _baselines() -> list[str]:
+    """Return the options of every baseline."""
+    lines = []
+    for options in get_args(get_args(BaselineOptions)[0]):
+        name = options.model_fields["model"].default
+        lines += ["", f"**`{name}`**: {(options.__doc__ or '').strip()}", ""]
+        lines += _table(options, "baselines.models.<name>.")
+    return lines
+
+
+def _table(section: type[BaseModel], prefix: str) -> list[str]:
     rows = ["| key | default | meaning |", "| --- | --- | --- |"]
     for key, field in section.model_fields.items():
-        default = "required" if field.is_required() else f"`{json.dumps(field.get_default())}`"
-        rows.append(f"| `{prefix}{key}` | {default} | {field.description} |")
+        default = (
+            "required" if field.is_required() else f"`{json.dumps(field.get_default(), default=_plain)}`"
+        )
+        meaning = field.description or "Which baseline."
+        rows.append(f"| `{prefix}{key}` | {default} | {meaning} |")
     return rows
+
+
+def _plain(value: BaseModel) -> dict[str, Any]:
+    """Show a row's options by what a user has to write: only its model, as the rest are defaults."""
+    return value.model_dump(include={"model"})
 
 
 def main() -> None:

@@ -9,9 +9,21 @@ from pathlib import Path
 
 import torch
 
+from dynsal.errors import DataError
 
-def pick_device() -> torch.device:
-    """Return the first CUDA device if there is one, else the CPU."""
+
+def pick_device(wanted: str | None = None) -> torch.device:
+    """Return the device of that name; without one the first CUDA device if there is any, else the CPU.
+
+    Raises
+    ------
+    DataError
+        If a GPU is wanted and there is none.
+    """
+    if wanted and wanted != "cpu" and not torch.cuda.is_available():
+        raise DataError(wanted, "there is no such device here", "Use --device cpu")
+    if wanted:
+        return torch.device(wanted)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

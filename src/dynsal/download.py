@@ -184,13 +184,13 @@ def _copy(source: Path, part: Path, digest: Digest) -> None:
 
 
 def _from_address(place: str, wanted: Wanted, target: Path, progress: bool) -> int:
-    """Download from an address; return the size. What was pieced together and is wrong is tried once more in one go."""
+    """Download from an address; return the size. What was pieced together and is wrong is tried once more."""
     part = target.with_name(f".{target.name}.part")
     got = part.stat().st_size if part.is_file() else 0
     _require_space(target, (wanted.row.expected or 0) - got)
     with Digest(wanted.expected.algorithm) as digest:
         transfer = Transfer(place, part, target.name, wanted.expected, digest, progress)
-        while True:
+        for again in (True, False):
             try:
                 transfer.run()
             except OSError as error:
@@ -200,9 +200,8 @@ def _from_address(place: str, wanted: Wanted, target: Path, progress: bool) -> i
             problem = wanted.problem(part, digest.finish(part), place)
             if problem is None:
                 break
-            again = transfer.in_pieces
             transfer.begin_again()
-            if not again:
+            if not (again and transfer.in_pieces):
                 raise Failed(f"{problem}; removed")
             log.warning("%s: %s; beginning again", place, problem)
     seal(part)
@@ -249,10 +248,12 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
 
 def _by_hand(row: RegistryRow, dataset: str) -> str:
     """Return how a person can get the file, where to put it, and what to expect."""
-    facts = [f"{row.bytes} bytes" if row.bytes is not None else ""]
-    if row.bytes is None and row.about is not None:
-        facts = [f"about {row.about / 1e6:.0f} MB"]
-    facts += [f"{name} {digest}" for name, digest in (("sha256", row.sha256), ("md5", row.md5)) if digest]
+    wanted = checksums.expected(dataset, row)
+    about = "" if row.about is None else f"about {row.about / 1e6:.0f} MB"
+    facts = [
+        about if wanted.bytes is None else f"{wanted.bytes} bytes",
+        "" if wanted.digest is None else f"{wanted.algorithm} {wanted.digest}",
+    ]
     described = ", ".join(fact for fact in facts if fact) or "size and checksum unknown"
     retry = "Try again with a network, or get it" if row.urls else "Get it"
     page = f" from {row.page}" if row.page else ""

@@ -7,7 +7,7 @@ is a step of its own (:mod:`dynsal.tables`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dynsal import metrics
 from dynsal.gaze import density
+from dynsal.video import resize
 
 Map = NDArray[np.floating[Any]]
 Points = NDArray[np.float64]
@@ -56,6 +57,11 @@ class Reference:
         Negatives for ``sauc``.
     same_video
         Negatives for ``sauc_same_video``.
+    published_auc
+        If given, ``sauc`` is this function of (map, fixations, same video's negatives, frame) instead: that of
+        :mod:`dynsal.published`.
+    names
+        Metrics to compute; the others are NaN.
     """
 
     video: str
@@ -65,6 +71,16 @@ class Reference:
     sigma: tuple[float, float]
     other_videos: Points
     same_video: NegativePool
+    published_auc: Callable[[Map, Points, Points, int], float] | None = None
+    names: tuple[str, ...] = tuple(metrics.METRICS)
+
+    def score(self, frame: int, saliency: Map, fixations: Points, truth: Map) -> dict[str, float]:
+        """Return every metric of one map by this reference's negatives."""
+        same_video = self.same_video.negatives(frame)
+        scores = score_map(saliency, fixations, truth, self.other_videos, same_video, self.names)
+        if self.published_auc is not None:
+            scores["sauc"] = self.published_auc(saliency, fixations, same_video, frame)
+        return scores
 
     def density(self, frame: int) -> Map:
         """Return the ground-truth density of a frame with fixations, H x W, sum 1."""
@@ -83,19 +99,25 @@ def select_frames(
 
 
 def score_map(
-    saliency: Map, fixations: Points, truth: Map, other_videos: Points, same_video: Points
+    saliency: Map,
+    fixations: Points,
+    truth: Map,
+    other_videos: Points,
+    same_video: Points,
+    names: Sequence[str] = tuple(metrics.METRICS),
 ) -> dict[str, float]:
-    """Return every metric of one map (H x W, non-negative, positive sum) in the order of the score table."""
-    return {
-        "sauc": metrics.sauc(saliency, fixations, other_videos),
-        "sauc_same_video": metrics.sauc(saliency, fixations, same_video),
-        "chi2": metrics.chi2(saliency, truth),
-        "auc_judd": metrics.auc_judd(saliency, fixations),
-        "nss": metrics.nss(saliency, fixations),
-        "cc": metrics.cc(saliency, truth),
-        "sim": metrics.sim(saliency, truth),
-        "kld": metrics.kld(saliency, truth),
+    """Return the named metrics of one map (H x W, non-negative, positive sum)."""
+    calls: dict[str, Callable[[], float]] = {
+        "sauc": lambda: metrics.sauc(saliency, fixations, other_videos),
+        "sauc_same_video": lambda: metrics.sauc(saliency, fixations, same_video),
+        "chi2": lambda: metrics.chi2(saliency, truth),
+        "auc_judd": lambda: metrics.auc_judd(saliency, fixations),
+        "nss": lambda: metrics.nss(saliency, fixations),
+        "cc": lambda: metrics.cc(saliency, truth),
+        "sim": lambda: metrics.sim(saliency, truth),
+        "kld": lambda: metrics.kld(saliency, truth),
     }
+    return {name: calls[name]() for name in names}
 
 
 def score_video(reference: Reference, maps: Iterable[tuple[int, Map]]) -> pd.DataFrame:
@@ -122,13 +144,7 @@ def score_video(reference: Reference, maps: Iterable[tuple[int, Map]]) -> pd.Dat
         if fixations is None:
             rows.append(_skipped(frame, NO_FIXATION))
             continue
-        scores = score_map(
-            saliency,
-            fixations,
-            reference.density(frame),
-            reference.other_videos,
-            reference.same_video.negatives(frame),
-        )
+        scores = reference.score(frame, saliency, fixations, reference.density(frame))
         rows.append({"frame": frame, "n_fixations": len(fixations), **scores, "skipped": ""})
     missing = next(expected, None)
     if missing is not None:
@@ -155,12 +171,11 @@ def score_halves(
             rows.append(_skipped(frame, NO_OTHER_HALF if seen else NO_FIXATION, seen))
             continue
         scores = [
-            score_map(
+            reference.score(
+                frame,
                 density(first, reference.size, reference.sigma),
                 second,
                 density(second, reference.size, reference.sigma),
-                reference.other_videos,
-                reference.same_video.negatives(frame),
             )
             for first, second in pairs
         ]
@@ -185,6 +200,34 @@ def centre_map(size: tuple[int, int]) -> Map:
 def uniform_map(size: tuple[int, int]) -> Map:
     """Return the floor that knows nothing."""
     return np.full(size[::-1], 1 / (size[0] * size[1]))
+
+
+def resize_map(saliency: Map, size: tuple[int, int]) -> Map:
+    """Rescale a map to (width, height): area average where it shrinks, linear where it grows; unchanged if equal."""
+    return resize(np.asarray(saliency), size)
+
+
+def fitted(
+    maps: Iterable[tuple[int, Map]], size: tuple[int, int], blank: list[int] | None = None
+) -> Iterator[tuple[int, Map]]:
+    """Yield maps ready to be scored: rescaled to ``size``, and uniform where a model had nothing to say.
+
+    Parameters
+    ----------
+    maps
+        Frame and H x W map, >= 0.
+    size
+        Width and height wanted.
+    blank
+        Receives the frames whose map was zero everywhere: it cannot be normalised and scores as a guess.
+    """
+    for frame, saliency in maps:
+        fit = resize_map(saliency, size)
+        if not (fit > 0).any():
+            if blank is not None:
+                blank.append(frame)
+            fit = np.ones_like(fit)
+        yield frame, fit
 
 
 def mean_map(

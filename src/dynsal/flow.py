@@ -6,6 +6,7 @@ without DeepMatching, hence weaker on large displacements; tables and files name
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
@@ -86,6 +87,34 @@ def fields(
         raise DataError(where, "fewer than two frames, so it has no flow", "Remove it from the split list")
     if direction == "forward" and before[0].kept:
         yield before[0], estimate(previous[1], before[1]) if field is None else field
+
+
+def thinned_fields(
+    frames: Iterable[Frame],
+    estimate: Estimator,
+    direction: Literal["forward", "backward"],
+    stride: int,
+    where: str = "the video",
+) -> Iterator[tuple[Frame, Field]]:
+    """Yield every frame with a field over ``stride`` frames, as a net saw it that was trained on thinned videos.
+
+    Fields are those of :func:`fields` between every ``stride``-th frame; the frames in between take the field that
+    spans them.
+    """
+    waiting: deque[Frame] = deque()
+
+    def thinned() -> Iterator[Frame]:
+        for frame in frames:
+            waiting.append(frame)
+            if frame.index % stride == 0:
+                yield frame
+
+    field: Field | None = None
+    for key, field in fields(thinned(), estimate, direction, where):
+        while waiting and waiting[0].index < key.index + stride:
+            yield waiting.popleft(), field
+    for frame in waiting:
+        yield frame, np.asarray(field)
 
 
 def shrink(flow: NDArray[np.floating], factor: int) -> Field:

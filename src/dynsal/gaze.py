@@ -101,7 +101,8 @@ def sort_table(frame: NDArray[Any], subject: NDArray[Any], x: NDArray[Any], y: N
             "subject": pd.Series(subject[order], dtype="str"),
             "x": x[order].astype(np.float64),
             "y": y[order].astype(np.float64),
-        }
+        },
+        copy=False,
     )
 
 
@@ -221,10 +222,8 @@ def write_gaze(path: Path, gaze: Gaze, size: Size, px_per_deg: float, video: str
         [("frame", pa.int32()), ("subject", pa.string()), ("x", pa.float64()), ("y", pa.float64())],
         metadata={_KEY: json.dumps(facts, sort_keys=True).encode()},
     )
-    columns = [
-        pa.array(table[name].to_numpy(object if name == "subject" else None), kind)
-        for name, kind in zip(schema.names, schema.types, strict=True)
-    ]
+    # Series by Series: as Python objects, the viewers of a few million points take hundreds of megabytes.
+    columns = [pa.array(table[name], kind) for name, kind in zip(schema.names, schema.types, strict=True)]
     with atomic(Path(path)) as part:
         pq.write_table(pa.Table.from_arrays(columns, schema=schema), part, compression="zstd")
 

@@ -88,6 +88,45 @@ def split(name: str) -> dict[str, str]:
     return dict(_split(name))
 
 
+def blind(name: str) -> list[str]:
+    """Return the shards that go with a split list but whose gaze is kept secret by a benchmark's server.
+
+    They stand in ``resources/splits/<name>_blind.csv``; most split lists have none.
+
+    Raises
+    ------
+    DataError
+        If that list has an error; with the line.
+    """
+    path = repo_root() / "resources" / "splits" / f"{name}_blind.csv"
+    return [row["video"] for _, row in table_rows(path, ("video",))] if path.is_file() else []
+
+
+@functools.cache
+def _osie_shards() -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for _, row in table_rows(_resource("splits", "osie_images"), ("image", "shard")):
+        found.setdefault(row["shard"], []).append(row["image"])
+    return {shard: tuple(images) for shard, images in found.items()}
+
+
+def osie_images(shard: str) -> list[str]:
+    """Return the images of an OSIE shard, in the order of ``resources/splits/osie_images.csv``.
+
+    Raises
+    ------
+    DataError
+        If there is no such shard.
+    """
+    try:
+        return list(_osie_shards()[shard])
+    except KeyError:
+        known = ", ".join(_osie_shards())
+        raise DataError(
+            _resource("splits", "osie_images"), f"has no shard {shard}", f"Its shards are {known}"
+        ) from None
+
+
 _COLUMNS = ("file", "bytes", "sha256", "md5", "urls", "page", "licence", "citation")
 
 
@@ -159,10 +198,27 @@ def registry_row(ds: str, file: str) -> RegistryRow:
     raise DataError(_resource("datasets", ds), f"does not list {file}", "Check the file's name")
 
 
+PUBLISHED_WEIGHTS = {"salnet": "deep_net_model.caffemodel", "vggm": "VGG_CNN_M.caffemodel"}
+"""Value of ``net.init`` -> file of ``resources/datasets/weights.csv``."""
+
+
+def initial_weights(init: str) -> str | None:
+    """Return the file that ``net.init`` stands for; None for random weights."""
+    if init == "he":
+        return None
+    return f"results/weights/{init}.safetensors" if init in PUBLISHED_WEIGHTS else init
+
+
 def diem_frames() -> dict[str, int]:
     """Return DIEM's 84 videos and their published numbers of frames."""
     rows = table_rows(_resource("datasets", "diem_videos"), ("index", "video", "width", "height", "frames"))
     return {row["video"]: int(row["frames"]) for _, row in rows}
+
+
+def published_sizes() -> dict[str, tuple[int, int]]:
+    """Return width and height of the working copies of DIEM's test videos in Rudoy et al.'s release."""
+    rows = table_rows(_resource("protocols", "published_sizes"), ("video", "width", "height"))
+    return {row["video"]: (int(row["width"]), int(row["height"])) for _, row in rows}
 
 
 def hevc33_file(video: str) -> str:

@@ -39,14 +39,28 @@ def _stavis(video: str) -> list[str]:
     return [f"stavis/{video}.json"]
 
 
+def _salicon_gaze(dataset: DatasetConfig, shard: str) -> list[str]:
+    if dataset.release == "2017":
+        return ["fixations_2017.zip", "images.zip"]
+    return [f"points/{shard.rpartition('_')[0]}.parquet", "images.zip"]
+
+
 ORIGINALS: dict[str, Originals] = {
     "demo": Originals(_diem_pictures, _manifest),
     "diem": Originals(_diem_pictures, _manifest),
     "hevc33": Originals(_hevc33_pictures, lambda *_: ["video_database.mat"]),
+    "osie": Originals(lambda *_: ["manifest.json"], lambda *_: ["manifest.json"]),
+    "salicon": Originals(lambda *_: ["images.zip"], _salicon_gaze),
 }
 """Name of the data set -> its original files."""
 
+STILLS = frozenset({"osie", "salicon"})
+"""Data sets of still images, whose "videos" are shards of images; they have neither flow nor a Table 1."""
+
 
 def raw_root(dataset: DatasetConfig, ds: str) -> str:
-    """Return the folder of the original files, relative to the working directory."""
-    return f"results/{ds}/raw"
+    """Return the folder of the original files, relative to the working directory.
+
+    SALICON's releases share it: their images are the same.
+    """
+    return f"results/{'salicon' if dataset.name == 'salicon' else ds}/raw"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,30 @@ def costs(folder: Path) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=["step", "jobs", "wall_s", "longest_s", "peak_mib"])
+
+
+def initial_weights(trainings: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return which weights the nets started from, in words for a table's notes.
+
+    Parameters
+    ----------
+    trainings
+        Run -> its provenance; ``initial_weights`` in it as ``dynsal.nets.weights.describe_initial`` gives it.
+    """
+    runs: dict[str, list[str]] = {}
+    for run, training in trainings.items():
+        said = training["initial_weights"]
+        text = "He (random)"
+        if said["weights"] == "vggm":
+            text = f"VGG-CNN-M's {', '.join(said['layers'])}, else He"
+        elif said["weights"] != "he":
+            text = {"salnet": "SalNet's, as the paper's"}.get(said["weights"], said["file"])
+        if "sha256" in said:
+            text += f" (sha256 {said['sha256']})"
+        runs.setdefault(text, []).append(run)
+    told = [text if len(runs) == 1 else f"{text} for {', '.join(names)}" for text, names in runs.items()]
+    papers = all(training["initial_weights"]["weights"] == "salnet" for training in trainings.values())
+    return "; ".join(told) + ("" if papers else "; the paper starts from SalNet's")
 
 
 def record(root: Path) -> dict[str, Any]:

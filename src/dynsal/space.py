@@ -17,8 +17,8 @@ from dynsal.workflow import Plan
 
 FRAME_BYTES, FLOW_BYTES = 0.6, 1.0
 """Bytes per pixel of a stored frame and of its flow: twice the mean of real videos at 640x480, for noisy ones."""
-_LONGEST = {"demo": 75, "hevc33": 600}
-"""Frames of a data set's longest video, where not every video's number is known."""
+_LONGEST = {"demo": 75, "hevc33": 600, "osie": 80, "salicon": 500}
+"""Frames of a data set's longest video, or images of its largest shard, where not every video's number is known."""
 
 
 @dataclass(frozen=True)

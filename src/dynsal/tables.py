@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +13,7 @@ from dynsal.metrics import METRICS
 from dynsal.statistics import by_video, common_frames, paired_differences, summarise, video_means
 
 KINDS = {"centre": "floor", "uniform": "floor", "mean_map": "floor", "human": "ceiling", "oracle": "oracle"}
-"""Kind of the rows that are no nets."""
+"""Kind of the rows that no configuration names."""
 
 
 def load_scores(results: Path, runs: Mapping[str, Sequence[int]], videos: Sequence[str]) -> pd.DataFrame:
@@ -45,8 +45,13 @@ def load_scores(results: Path, runs: Mapping[str, Sequence[int]], videos: Sequen
     return pd.concat(tables, ignore_index=True)
 
 
-def table1(
-    scores: pd.DataFrame, order: Sequence[str], dataset: str, config: TableConfig, paper: pd.DataFrame
+def table(
+    scores: pd.DataFrame,
+    order: Sequence[str],
+    dataset: str,
+    config: TableConfig,
+    paper: pd.DataFrame,
+    baselines: Collection[str] = (),
 ) -> pd.DataFrame:
     """Return one row per model in the given order; columns as docs/results describe them.
 
@@ -60,7 +65,7 @@ def table1(
         {
             "dataset": dataset,
             "model": summary.index,
-            "kind": [KINDS.get(name, "net") for name in summary.index],
+            "kind": [KINDS.get(name, "baseline" if name in baselines else "net") for name in summary.index],
         },
         index=summary.index,
     )
@@ -90,6 +95,37 @@ def differences(scores: pd.DataFrame, order: Sequence[str], config: TableConfig)
                 for column, model in enumerate(order)
                 if column > position
             ]
+    return pd.DataFrame(rows)
+
+
+def against_best(
+    scores: pd.DataFrame, order: Sequence[str], baselines: Sequence[str], config: TableConfig
+) -> pd.DataFrame:
+    """Return the paired difference of every row to the best baseline of each metric, over the same videos.
+
+    The best is chosen on these very videos, by its mean: that favours the baselines a little.
+    """
+    means = video_means(common_frames(scores, list(METRICS)), list(METRICS))
+    rows = []
+    for metric, info in METRICS.items():
+        values = by_video(means, metric)[list(order)]
+        averages = values[list(baselines)].mean()
+        best = str(averages.idxmax() if info.higher_is_better else averages.idxmin())
+        estimate = paired_differences(
+            values.to_numpy(), list(order).index(best), config.resamples, config.seed
+        )
+        rows += [
+            {
+                "metric": metric,
+                "best_baseline": best,
+                "model": model,
+                "difference": estimate.mean[column],
+                "lo": estimate.low[column],
+                "hi": estimate.high[column],
+                "n_videos": estimate.n_videos[column],
+            }
+            for column, model in enumerate(order)
+        ]
     return pd.DataFrame(rows)
 
 
@@ -125,6 +161,7 @@ def render(table: pd.DataFrame, notes: Mapping[str, str]) -> str:
     shown = [name for name in METRICS if name in table]
     arrows = {name: "↑" if METRICS[name].higher_is_better else "↓" for name in shown}
     paper = table["paper_sauc"].notna().any()
+    timed = "ms_per_frame" in table
     head = [
         "model",
         "kind",
@@ -134,11 +171,14 @@ def render(table: pd.DataFrame, notes: Mapping[str, str]) -> str:
         "skipped",
         *(f"{METRICS[name].label} {arrows[name]}" for name in shown),
     ]
+    head += ["ms per frame"] if timed else []
     head += ["paper, on DIEM: sAUC / chi-square"] if paper else []
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for _, row in table.iterrows():
         cells = [str(row[name]) for name in ("model", "kind", "seeds", "n_videos", "n_frames", "n_skipped")]
         cells += [_cell(row, name, wide=name in ("sauc", "chi2")) for name in shown]
+        if timed:
+            cells.append("" if pd.isna(row["ms_per_frame"]) else f"{row['ms_per_frame']:.1f}")
         if paper:
             has = pd.notna(row["paper_sauc"])
             cells.append(f"{row['paper_sauc']:.2f} / {row['paper_chi2']:.2f}" if has else "")

@@ -77,7 +77,7 @@ class Transfer:
         Failed
             If the address does not give the file; what came so far stays in the part file, for the next run.
         OSError
-            If the disk is full.
+            If the disk is full, or the part file cannot be written.
         """
         self._drop_unfit_part()
         best = got = self._got()
@@ -92,8 +92,8 @@ class Transfer:
                 if not reason:
                     return
             except (OSError, http.client.HTTPException, _Broken) as error:
-                if is_disk_full(error):
-                    raise
+                if is_disk_full(error) or getattr(error, "filename", None):
+                    raise  # of the disk here, not of the network
                 reason = _text(error)
             got = self._got()
             failures = 1 if got >= best + meter.SLOWEST * meter.WINDOW else failures + 1
@@ -138,6 +138,7 @@ class Transfer:
             self.in_pieces = start > 0
             require_space(self.part, (self.size or 0) - start)
             if start == 0:
+                self.part.unlink(missing_ok=True)
                 self.digest.restart()
                 self.notes.write(self._url, response.headers)
             self._receive(response, start)
@@ -171,7 +172,8 @@ class Transfer:
                 raise _Broken("the file has changed there, or the server sent another part than asked for")
         else:
             start = 0
-        if total is None and not response.chunked and self.wanted.digest is None:
+        checked = self.wanted.digest is not None or self.wanted.bytes is not None
+        if total is None and not response.chunked and not checked:
             raise Failed("the server tells no length, so that nobody could know whether the file is whole")
         return start, total
 

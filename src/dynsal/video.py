@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import av
 import cv2
@@ -185,14 +185,17 @@ def encode(
     return count
 
 
-def resize(frame: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Rescale to (width, height): area average where a side shrinks, linear where it grows; unchanged if equal."""
+Pixel = TypeVar("Pixel", np.uint8, np.float32, np.float64, np.floating[Any])
+
+
+def resize(frame: NDArray[Pixel], size: tuple[int, int]) -> NDArray[Pixel]:
+    """Rescale a frame, or a map of floats, to (width, height): area average where a side shrinks, linear where it grows; unchanged if equal."""
     height, width = frame.shape[:2]
     shrunk = (min(width, size[0]), min(height, size[1]))
     if shrunk != (width, height):
-        frame = cast("NDArray[np.uint8]", cv2.resize(frame, shrunk, interpolation=cv2.INTER_AREA))
+        frame = cast("NDArray[Pixel]", cv2.resize(frame, shrunk, interpolation=cv2.INTER_AREA))
     if shrunk != tuple(size):
-        frame = cast("NDArray[np.uint8]", cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR))
+        frame = cast("NDArray[Pixel]", cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR))
     return frame
 
 

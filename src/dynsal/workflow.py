@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dynsal import layout, originals
-from dynsal.config import RESERVED, Config, ConfigError, ModelConfig, stage_json
+from dynsal.config import RESERVED, Config, ConfigError, DatasetConfig, ModelConfig, stage_json
+from dynsal.config_baselines import REGISTRY, Entry
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -37,9 +38,11 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.ds = config.dataset.name
+        self.ds = label(config.dataset)
+        self.stills = config.dataset.name in originals.STILLS
         roles = layout.split(config.dataset.split)
-        listed = set(roles)
+        blind = layout.blind(config.dataset.split)
+        listed = {*roles, *blind}
         problems = [
             f"dataset.{key}: {video} is not in resources/splits/{config.dataset.split}.csv"
             for key in ("validation", "only")
@@ -49,7 +52,7 @@ class Plan:
         problems += [
             f"dataset.validation: {video} is a test video; validation is cut from the training videos"
             for video in config.dataset.validation
-            if roles.get(video) == "test"
+            if roles.get(video) == "test" or video in blind
         ]
         chosen = {
             video: role
@@ -62,7 +65,8 @@ class Plan:
         self.test = [video for video, role in chosen.items() if role == "test"]
         if not self.train:
             problems.append("dataset: no training video is left; check dataset.only and dataset.validation")
-        if len(self.test) < 2:
+        self.blind = [video for video in blind if not config.dataset.only or video in config.dataset.only]
+        if len(self.test) < 2 and not self.stills:
             problems.append("dataset: at least two test videos are needed (negatives come from other videos)")
         if config.dataset.source == "stavis":
             problems += [
@@ -74,6 +78,7 @@ class Plan:
         self.videos = [*self.train, *self.validation, *self.test]
         self.models = sorted(config.models, key=lambda name: (*_paper_order(config.models[name]), name))
         self.seeds = config.seeds
+        self.baselines = list(config.baselines.models)
         unknown = set() if self.ds == "demo" else {"oracle"}
         if config.dataset.source == "stavis":
             unknown.add("human")  # its fixation maps do not say who looked
@@ -106,6 +111,21 @@ class Plan:
     def raw_video(self, video: str) -> list[str]:
         """Return the original files that hold a video's pictures; the first is the video itself."""
         return self._originals(originals.ORIGINALS[self.config.dataset.name].pictures, video)
+
+    def flow_source(self, video: str) -> list[str]:
+        """Return the original files that a video's optical flow is computed from.
+
+        Raises
+        ------
+        ConfigError
+            For still images.
+        """
+        if self.stills:
+            raise ConfigError(
+                f"{self.ds} holds still images, which have no optical flow; ask for `data`, or choose a data set of "
+                "videos as dataset.name"
+            )
+        return self.raw_video(video)
 
     def raw_gaze(self, video: str) -> list[str]:
         """Return the original files that stand for a video's gaze: a data base, or the manifest of its folder."""
@@ -144,10 +164,79 @@ class Plan:
         return {**{name: [0] for name in self.floors}, **dict.fromkeys(self.models, self.seeds)}
 
     def all_scores(self) -> list[str]:
-        """Return the score files of all models, seeds, floors and ceilings."""
+        """Return the score files of all models, seeds, floors and ceilings: what Table 1 is made of.
+
+        Raises
+        ------
+        ConfigError
+            For still images.
+        """
+        if self.stills:
+            raise ConfigError(
+                f"{self.ds} holds still images, and Table 1 compares models on videos; ask for `data`, or choose a "
+                "data set of videos as dataset.name"
+            )
         return [
             path for name, seeds in self.runs().items() for seed in seeds for path in self.scores(name, seed)
         ]
+
+    def compared(self) -> dict[str, list[int]]:
+        """Return the seeds of every row of Table 2: the last net of Table 1, the baselines, floors and ceilings."""
+        return {
+            self.models[-1]: self.seeds,
+            **{name: [0] for name in [*self.baselines, *self.floors]},
+        }
+
+    def compared_scores(self) -> list[str]:
+        """Return the score files behind Table 2."""
+        return [
+            path
+            for name, seeds in self.compared().items()
+            for seed in seeds
+            for path in self.scores(name, seed)
+        ]
+
+    def shown_maps(self) -> list[str]:
+        """Return the files with one map of every baseline and test video, for the gallery."""
+        return [f"results/{self.ds}/maps/{name}/{video}.h5" for name in self.baselines for video in self.test]
+
+    def sections(self, *whole: str, **keys: Sequence[str]) -> str:
+        """Return whole sections and single keys of others as one stable JSON string."""
+        return json.dumps(
+            {**json.loads(self.params(*whole)), **json.loads(self.fields(**keys))}, sort_keys=True
+        )
+
+    def baseline_options(self, name: str) -> str:
+        """Return the options of a baseline as one stable JSON string."""
+        return json.dumps(self.config.baselines.models[name].model_dump(mode="json"), sort_keys=True)
+
+    def timed_baselines(self) -> str:
+        """Return options and files of all baselines as one stable JSON string."""
+        entries = {
+            name: {"options": json.loads(self.baseline_options(name)), "files": self.baseline_files(name)}
+            for name in self.baselines
+        }
+        return json.dumps(entries, sort_keys=True)
+
+    def baseline_code(self, name: str) -> str:
+        """Return the module of a baseline, which is loaded by name only."""
+        return f"baselines.{self._baseline(name).module}"
+
+    def baseline_files(self, name: str) -> list[str]:
+        """Return the files that a baseline needs: downloads, and the trained model of one that learns."""
+        trained = (
+            [f"results/{self.ds}/models/{name}/seed0/model.safetensors"]
+            if self._baseline(name).trained
+            else []
+        )
+        return self.downloads_of(name) + trained
+
+    def downloads_of(self, name: str) -> list[str]:
+        """Return the downloads that a baseline needs."""
+        return [f"results/baselines/raw/{file}" for file in self.config.baselines.models[name].files()]
+
+    def _baseline(self, name: str) -> Entry:
+        return REGISTRY[self.config.baselines.models[name].model]
 
     def trainings(self, name: str) -> list[str]:
         """Return one file (such as history.csv) of every training."""
@@ -156,6 +245,11 @@ class Plan:
             for model in self.models
             for seed in self.seeds
         ]
+
+
+def label(dataset: DatasetConfig) -> str:
+    """Return the name of a data set's folder in results/; SALICON's releases must not be mixed and have one each."""
+    return "salicon2017" if dataset.name == "salicon" and dataset.release == "2017" else dataset.name
 
 
 def _paper_order(model: ModelConfig) -> tuple[int, int]:

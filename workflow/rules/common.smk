@@ -51,7 +51,10 @@ smk_figures = [
 # Data sets fetched file by file, and files of those; many small files are one job (rule download_all) instead.
 smk_one_by_one = ["baselines", "hevc33", "salicon", "weights"]
 smk_registered = "|".join(re.escape(row.file) for ds in smk_one_by_one for row in layout.registry(ds))
-smk_init = [] if smk_plan.config.net.init == "he" else smk_plan.config.net.init
+smk_init = layout.initial_weights(smk_plan.config.net.init) or []
+smk_baseline_size = (
+    " ".join(["--size", *map(str, smk_plan.config.baselines.size)]) if smk_plan.config.baselines.size else ""
+)
 
 
 def smk_results(wildcards):

@@ -7,7 +7,7 @@ rule overview:
         script=smk_script("overview"),
         code=smk_code("overview"),
         models=smk_plan.trainings("model.safetensors"),
-        scores=smk_plan.all_scores(),
+        scores=lambda wildcards: smk_plan.all_scores(),
         frames=smk_plan.paths("frames", smk_plan.test),
         flow=smk_plan.paths("flow", smk_plan.test),
         gaze=smk_plan.paths("gaze", smk_plan.test),
@@ -59,3 +59,32 @@ rule scores_figure:
         "../../envs/tables.yaml"
     shell:
         "python {input.script} --table {input.table:q} --per-video {input.videos:q} --out {output:q} --log {log:q}"
+
+
+rule gallery:
+    """One frame of every test video: input, flow, truth, and the maps of the net and of every baseline."""
+    input:
+        script=smk_script("gallery"),
+        code=smk_code("gallery"),
+        model=f"results/{DS}/models/{smk_plan.models[-1]}/seed{smk_plan.seeds[0]}/model.safetensors",
+        scores=smk_plan.compared_scores(),
+        maps=smk_plan.shown_maps(),
+        frames=smk_plan.paths("frames", smk_plan.test),
+        flow=smk_plan.paths("flow", smk_plan.test),
+        gaze=smk_plan.paths("gaze", smk_plan.test),
+    output:
+        expand("results/{{ds}}/figures/gallery.{kind}", kind=["png", "pdf"]),
+    log:
+        "logs/{ds}/figures/gallery.log",
+    conda:
+        "../../envs/train.yaml"
+    params:
+        cfg=smk_plan.params("gaze"),
+        videos=smk_plan.test,
+        net=smk_plan.models[-1],
+        baselines=smk_plan.baselines,
+        seed=smk_plan.seeds[0],
+        results=smk_results,
+    shell:
+        "python {input.script} --results {params.results:q} --videos {params.videos:q} --net {params.net}"
+        " --baselines {params.baselines} --seed {params.seed} --params {params.cfg:q} --out {output:q} --log {log:q}"

@@ -6,7 +6,7 @@ rule flow:
     input:
         script=smk_script("flow"),
         code=smk_code("flow", smk_dataset),
-        raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
+        raw=lambda wildcards: smk_plan.flow_source(wildcards.video),
         frames="results/{ds}/frames/{video}.h5",
     output:
         "results/{ds}/flow/{video}.h5",

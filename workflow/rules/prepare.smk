@@ -41,7 +41,7 @@ rule gaze:
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(dataset=["name", "source", "experiments", "eyes"], prepare=["size"]),
+        cfg=smk_plan.fields(dataset=["name", "source", "release", "experiments", "eyes"], prepare=["size"]),
         root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video} --raw {params.root:q} --frames {input.frames:q}"

@@ -1,4 +1,5 @@
-# Needs: frames, flow, gaze (and the low-resolution copies) of the training and validation videos.
+# Needs: frames, flow, gaze (and the low-resolution copies) of the training and validation videos;
+# with net.init salnet or vggm, results/weights/{name}.safetensors.
 # Makes: results/{ds}/models/{model}/seed{seed}/. Checkpoints live beside the outputs and survive a killed job.
 
 
@@ -34,5 +35,5 @@ rule train:
     shell:
         "python {input.script} --name {wildcards.model} --model {params.model:q} --seed {wildcards.seed}"
         " --results {params.results:q} --videos {params.videos:q} --validation {params.validation:q}"
-        " --params {params.cfg:q} --checkpoints {params.checkpoints:q} --threads {threads}"
+        " --params {params.cfg:q} --init {input.init:q} --checkpoints {params.checkpoints:q} --threads {threads}"
         " --out {output.model:q} --history {output.history:q} --provenance {output.provenance:q} --log {log:q}"

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from dynsal import script
 from dynsal.clips import Clip
 from dynsal.device import limit_threads, pick_device
-from dynsal.evaluation import Reference, score_video
+from dynsal.evaluation import Reference, fitted, score_video
 from dynsal.fileio import atomic
 from dynsal.inference import Predictor
 from dynsal.references import load_references, score_path
@@ -48,7 +48,9 @@ def main(arguments: argparse.Namespace) -> None:
     for video, reference in references.items():
         items = read_inputs(arguments.results, reference, predictor.inputs)
         maps = predictor.predict_stream(items, params.evaluate.batch_size)
-        shown = tqdm(maps, total=len(reference.frames), desc=video, disable=None, leave=False)
+        shown = tqdm(
+            fitted(maps, reference.size), total=len(reference.frames), desc=video, disable=None, leave=False
+        )
         table = score_video(reference, shown)
         with atomic(score_path(arguments.results, arguments.name, arguments.seed, video)) as part:
             table.to_parquet(part, index=False)

@@ -1,14 +1,14 @@
 """Score what needs no training: centre, uniform, mean map, human halves and, for the demo, the true density."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from dynsal import script
+from dynsal import published, script
 from dynsal.config import DatasetConfig
 from dynsal.datasets.demo import Demo
 from dynsal.evaluation import (
@@ -17,6 +17,7 @@ from dynsal.evaluation import (
     centre_map,
     constant,
     mean_map,
+    resize_map,
     score_halves,
     score_video,
     uniform_map,
@@ -43,24 +44,28 @@ def main(arguments: argparse.Namespace) -> None:
     params = script.read_params(arguments)
     results = arguments.results
     references = load_references(results, arguments.videos, params.gaze, params.evaluate)
-    size = next(iter(references.values())).size
     training = (read_gaze(results / "gaze" / f"{video}.parquet") for video in arguments.training)
-    floors = {"centre": centre_map(size), "uniform": uniform_map(size)}
+    prior: Map = np.empty((0, 0))
     if "mean_map" in arguments.names:
-        floors["mean_map"] = mean_map(
+        prior = mean_map(
             ((file.points, file.sigma(params.gaze.sigma_deg, params.gaze.px_per_deg)) for file in training),
-            size,
+            read_gaze(results / "gaze" / f"{arguments.training[0]}.parquet").size,
         )
+    floors: dict[str, Callable[[tuple[int, int]], Map]] = {
+        "centre": published.centre_map if params.evaluate.protocol == "published" else centre_map,
+        "uniform": uniform_map,
+        "mean_map": lambda size: resize_map(prior, size),
+    }
     for name in arguments.names:
         for video, reference in references.items():
             if name == "human":
                 file = read_gaze(results / "gaze" / f"{video}.parquet")
-                halves = viewer_halves(file, params.evaluate.human_draws, params.evaluate.pool_seed)
+                halves = viewer_halves(file, params.evaluate)
                 table = score_halves(reference, halves)
             elif name == "oracle":
                 table = score_video(reference, expected_maps(results, reference))
             else:
-                table = score_video(reference, constant(reference, floors[name]))
+                table = score_video(reference, constant(reference, floors[name](reference.size)))
             with atomic(score_path(results, name, 0, video)) as part:
                 table.to_parquet(part, index=False)
         script.log.info("%s: %d videos", name, len(references))

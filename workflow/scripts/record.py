@@ -18,10 +18,18 @@ FILES = (
     "table1_differences.csv",
     "table1_per_video.csv",
     "table1_provenance.json",
+    "table2.csv",
+    "table2.md",
+    "table2_against_best.csv",
+    "table2_differences.csv",
+    "table2_per_video.csv",
+    "table2_provenance.json",
+    "timings.csv",
     "costs.csv",
     "figures/overview.png",
     "figures/curves.png",
     "figures/scores.png",
+    "figures/gallery.png",
 )
 BLOCK = re.compile(r"(<!-- demo table -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -31,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
     for name in FILES:
         source, target = arguments.results / name, arguments.out / name
         if not source.is_file():
-            raise DataError(source, "no such result", "Run `snakemake all` with the same configuration first")
+            raise DataError(source, "no such result", "Run `snakemake all table2 figures2` with the same configuration first")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     if arguments.readme:

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 
 from dynsal import script
-from dynsal.clips import create, describe
+from dynsal.clips import create, describe, name_frames
 from dynsal.datasets import open_dataset
 from dynsal.datasets.base import Decoded
 from dynsal.prepare import stride_for, wanted_frames, working_frames
@@ -31,6 +31,9 @@ def main(arguments: argparse.Namespace) -> None:
     with create(arguments.out, prepare.size, prepare.jpeg_quality) as writer:
         for frame in working_frames(counted(), prepare.size, stride, prepare.frame_step):
             writer.append(frame.index, frame.time, frame.bgr)
+        names = dataset.names(arguments.video)
+        if names:
+            name_frames(writer, [names[index] for index in writer.frames()])
         describe(
             writer,
             video=arguments.video,

@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
     kept = [video for video in plan.test if video not in arguments.without]
     scores = tables.load_scores(arguments.results, plan.runs(), kept)
     order = [*plan.models, *plan.floors]
-    table = tables.table1(scores, order, plan.ds, plan.config.table, pd.read_csv(arguments.paper))
+    table = tables.table(scores, order, plan.ds, plan.config.table, pd.read_csv(arguments.paper))
     text = tables.render(table, {"videos": ", ".join(kept)})
     if arguments.out:
         write_text(arguments.out, text)

@@ -13,13 +13,28 @@ import torch
 from dynsal import provenance, script
 from dynsal.config import ModelConfig
 from dynsal.device import limit_threads, pick_device, usable_cpus
+from dynsal.errors import DataError
 from dynsal.fileio import digest, sampled_sha256, sha256, write_json, write_text
+from dynsal.layout import initial_weights
 from dynsal.nets import REGISTRY, build
+from dynsal.nets.weights import describe_initial
 from dynsal.samples import ClipSamples, sources
 from dynsal.training import Job, save_model, train
 from dynsal.workflow import code
 
 log = logging.getLogger("dynsal")
+
+
+def initial_file(init: str, given: Path | None) -> Path | None:
+    """Return the file of initial weights, which must be given where, and only where, ``net.init`` names one."""
+    expected = initial_weights(init)
+    if (expected is None) != (given is None):
+        raise DataError(
+            "--init",
+            f"net.init is {init}, and {'no file' if given is None else given} is given",
+            "Leave --init out or set net.init" if expected is None else f"Give --init {expected}",
+        )
+    return given
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -28,6 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
     model = ModelConfig.model_validate_json(arguments.model)
     device = pick_device()
     threads = limit_threads(arguments.threads)
+    initial = initial_file(params.net.init, arguments.init)
     inputs = REGISTRY[model.arch].inputs
     files = sources(arguments.results, arguments.videos, model.augment)
     training = ClipSamples(files, params.gaze, inputs)
@@ -55,11 +71,12 @@ def main(arguments: argparse.Namespace) -> None:
             "data": {str(path): sampled_sha256(path) for source in files for path in source.files()},
             "code": {path: sha256(Path(path)) for path in code(Path(__file__))},
             "script": sha256(Path(__file__)),
-            "init": None if params.net.init == "he" else sha256(Path(params.net.init)),
+            "init": None if initial is None else sha256(initial),
             "machine": {"torch": torch.__version__, "device": device.type},  # rounding differs between these
         }
     )
-    net = build(model.arch, params.net, arguments.seed)
+    start_from = params.net.model_copy(update={"init": "he" if initial is None else str(initial)})
+    net = build(model.arch, start_from, arguments.seed)
     # One loader process keeps a GPU fed; on a CPU it would only take a core from the net.
     workers = min(4, usable_cpus() - 1) if device.type == "cuda" else 0
     job = Job(
@@ -79,6 +96,7 @@ def main(arguments: argparse.Namespace) -> None:
         "arch": model.arch,
         "seed": arguments.seed,
         "net": params.net.model_dump(mode="json"),
+        "initial_weights": describe_initial(initial),
         "flow": params.flow.model_dump(mode="json"),
         "prepare": params.prepare.model_dump(mode="json"),
         "size": list(params.prepare.size),
@@ -121,6 +139,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--videos", nargs="+", required=True, help="training videos")
     parser.add_argument("--validation", nargs="*", default=[], help="validation videos")
+    parser.add_argument("--init", nargs="?", type=Path, help="file of initial weights, unless net.init is he")
     parser.add_argument(
         "--checkpoints", type=Path, required=True, help="folder for checkpoints, not an output"
     )

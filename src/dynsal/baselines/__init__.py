@@ -1,39 +1,59 @@
 """Models of saliency that came before the nets, by name, all behind the contract of `dynsal.baselines.base`.
 
-A new baseline is one module here, one entry in :data:`REGISTRY`, and one class of options in `dynsal.config_baselines`.
+A new baseline is one module here, and one class of options with one entry in the registry of `dynsal.config_baselines`.
 Importing this package loads none of them.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from dynsal.config_baselines import REGISTRY
+from dynsal.errors import DataError
+
+__all__ = ["REGISTRY", "by_name", "create", "kind_of", "parse"]
 
 if TYPE_CHECKING:
     from dynsal.baselines.base import Baseline
     from dynsal.config_baselines import Options
 
 
-class Entry(NamedTuple):
-    """Where a baseline is defined, and which files (of the data set ``baselines``) it needs."""
+def parse(text: str) -> Options:
+    """Return the options of a baseline from JSON.
 
-    module: str
-    name: str
-    files: tuple[str, ...] = ()
+    Raises
+    ------
+    pydantic.ValidationError
+        If the model is unknown, or an option is.
+    """
+    from pydantic import TypeAdapter
+
+    from dynsal.config_baselines import BaselineOptions
+
+    known: TypeAdapter[Options] = TypeAdapter(BaselineOptions)
+    return known.validate_json(text)
 
 
-REGISTRY = {
-    "gbvs": Entry("dynsal.baselines.gbvs", "Gbvs"),
-    "itti": Entry("dynsal.baselines.itti", "Itti"),
-    "pqft": Entry("dynsal.baselines.pqft", "Pqft"),
-    "icl": Entry("dynsal.baselines.icl", "Icl", ("AW.mat",)),
-    "self_resemblance": Entry("dynsal.baselines.self_resemblance", "SelfResemblance"),
-    "spectral_residual": Entry("dynsal.baselines.spectral", "SpectralResidual"),
-    "temporal_spectral": Entry("dynsal.baselines.spectral", "TemporalSpectral"),
-    "rudoy": Entry("dynsal.baselines.rudoy", "Rudoy"),
-}
+def by_name(files: Iterable[Path]) -> dict[str, Path]:
+    """Return the files of :func:`create`: a trained model (.safetensors) as ``model``, the others under their own names."""
+    return {"model" if path.suffix == ".safetensors" else path.name: path for path in files}
+
+
+def kind_of(path: Path) -> str | None:
+    """Return the baseline that a .safetensors file is a trained model of; None for other files, such as nets."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as handle:
+            facts = json.loads((handle.metadata() or {}).get("dynsal", "{}"))
+    except (OSError, SafetensorError, ValueError):
+        return None
+    kind = str(facts.get("kind", "")).split(" ")[0] if isinstance(facts, dict) else ""
+    return kind if kind in REGISTRY else None
 
 
 def create(options: Options, files: Mapping[str, Path]) -> Baseline:
@@ -51,6 +71,13 @@ def create(options: Options, files: Mapping[str, Path]) -> Baseline:
     DataError
         If a file is missing or not what it should be.
     """
-    entry = REGISTRY[options.model]  # type: ignore[attr-defined]  # every class of options has one
-    made: Baseline = getattr(importlib.import_module(entry.module), entry.name)(options, files)
+    entry = REGISTRY[options.model]
+    for name in (*options.files(), *(["model"] if entry.trained else [])):
+        if name not in files:
+            raise DataError(
+                options.model, f"needs the file {name}", "Give it, or let the workflow fetch or train it"
+            )
+    made: Baseline = getattr(importlib.import_module(f"{__name__}.{entry.module}"), entry.name)(
+        options, files
+    )
     return made

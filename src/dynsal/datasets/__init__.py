@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from dynsal.config import DatasetConfig
     from dynsal.datasets.base import Dataset
 
-REGISTRY = {"demo": "Demo", "diem": "Diem", "diem_stavis": "DiemStavis", "hevc33": "Hevc33"}
+REGISTRY = {
+    "demo": "Demo",
+    "diem": "Diem",
+    "diem_stavis": "DiemStavis",
+    "hevc33": "Hevc33",
+    "osie": "Osie",
+    "salicon": "Salicon",
+}
 """Module here, named like the data set, and the class in it."""
 
 SOURCES = {("diem", "stavis"): "diem_stavis"}

@@ -1,5 +1,7 @@
 """The contract of a data set: where its videos are, what they show, and where people looked.
 
+Still images come in through the same contract, many to a "video": see `dynsal.datasets.stills`.
+
 Coordinates: see `dynsal.gaze`. Readers return source pixels with pixel centres at integers; what a recording calls
 position p on a screen whose movie starts at ``offset`` is ``p - offset - 0.5``.
 """
@@ -75,6 +77,10 @@ class Dataset(abc.ABC):
             If the file is missing or no video.
         """
         return probe(self.video_file(video))
+
+    def names(self, video: str) -> list[str]:
+        """Return the names of a video's frames where they have any: the files, for still images."""
+        return []
 
     @abc.abstractmethod
     def open_frames(self, video: str, wanted: Wanted | None = None) -> Decoded:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +16,32 @@ from torch import Tensor, nn
 
 from dynsal.config import NetConfig
 from dynsal.errors import DataError
-from dynsal.fileio import atomic
+from dynsal.fileio import atomic, sha256
 from dynsal.nets import REGISTRY, build
+from dynsal.nets.imports import import_caffemodel
+
+log = logging.getLogger(__name__)
 
 _KEY = "dynsal"
+"""Of the header: what a model is."""
+_ORIGIN = "dynsal_origin"
+"""Of the header: where imported weights come from."""
 
 
 def load_initial(net: nn.Module, path: str | Path) -> None:
-    """Fill a net with the weights of a .safetensors file.
+    """Fill a net with the weights of a .safetensors or .caffemodel file, and log which layers were filled.
 
     The file names its tensors as the net does, or holds a single stream (``conv1.weight`` .. ``deconv.weight``,
     with or without ``head.`` and ``tail.``): a two-stream net then takes it for both streams, as the paper does
-    with SalNet's weights, and ``conv_fuse`` keeps its identity.
+    with SalNet's weights, and ``conv_fuse`` keeps its identity. VGG-CNN-M's file fills conv1 to conv3 only.
 
     Raises
     ------
     DataError
         If the file cannot be read, or any layer is missing, superfluous or of another shape; all are listed.
     """
-    tensors, _ = _read(Path(path))
+    tensors, header = _read(Path(path))
+    partial = json.loads(header.get(_ORIGIN, "{}")).get("weights") == "vggm"
     state = net.state_dict()
     short = Counter(_short(name) for name in tensors)
     single = {_short(name): name for name in tensors} if max(short.values(), default=0) == 1 else {}
@@ -41,7 +50,7 @@ def load_initial(net: nn.Module, path: str | Path) -> None:
     for name, value in state.items():
         source = name if name in tensors else single.get(_short(name))
         if source is None:
-            if not (single and name.startswith("conv_fuse.")):
+            if not (partial or (single and name.startswith("conv_fuse."))):
                 problems.append(f"{name} is missing")
             continue
         used.add(source)
@@ -56,6 +65,48 @@ def load_initial(net: nn.Module, path: str | Path) -> None:
             "Check net.width and the file that net.init names",
         )
     net.load_state_dict(chosen, strict=False)
+    log.info("initial weights from %s: %s", path, ", ".join(_layers(chosen)))
+    if rest := _layers(set(state) - set(chosen)):
+        log.info("initial weights not in that file, as without it: %s", ", ".join(rest))
+
+
+def save_imported(path: Path, source: Path, weights: str) -> None:
+    """Write what we take from a .caffemodel as .safetensors, with its origin in the header.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    source
+        The .caffemodel.
+    weights
+        ``salnet`` or ``vggm``.
+
+    Raises
+    ------
+    DataError
+        If the source cannot be read or does not fit; nothing is then written.
+    """
+    _, tensors = import_caffemodel(source, weights)
+    with atomic(path) as part:
+        save_file(tensors, part, metadata=_origin_header(source, weights, tensors))
+
+
+def describe_initial(path: Path | None) -> dict[str, Any]:
+    """Return which initial weights a file stands for, as provenance files and tables tell it.
+
+    Returns
+    -------
+    dict
+        ``weights``: ``he`` (without a file), ``salnet``, ``vggm`` or ``file``; and, for a file, its name (``file``) and
+        ``sha256``, of the published original where it was imported from one; and then the ``layers`` taken.
+    """
+    if path is None:
+        return {"weights": "he"}
+    _, header = _read(path)
+    if _ORIGIN in header:
+        return dict(json.loads(header[_ORIGIN]))
+    return {"weights": "file", "file": path.name, "sha256": sha256(path)}
 
 
 def save_model(path: Path, net: nn.Module, meta: dict[str, Any]) -> None:
@@ -104,6 +155,10 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Modul
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the header of a file; those of a .caffemodel as :func:`save_imported` would write them."""
+    if path.suffix == ".caffemodel":
+        weights, tensors = import_caffemodel(path)
+        return tensors, _origin_header(path, weights, tensors)
     try:
         with safe_open(path, framework="pt") as handle:
             # Cloned, because tensors of an open file are views of its memory map.
@@ -112,6 +167,15 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise DataError(
             path, f"cannot be read as .safetensors ({error})", "Check the path; make or download it again"
         ) from None
+
+
+def _origin_header(source: Path, weights: str, tensors: Iterable[str]) -> dict[str, str]:
+    origin = {"weights": weights, "file": source.name, "sha256": sha256(source), "layers": _layers(tensors)}
+    return {_ORIGIN: json.dumps(origin, sort_keys=True)}
+
+
+def _layers(names: Iterable[str]) -> list[str]:
+    return sorted({name.rpartition(".")[0] for name in names})
 
 
 def _short(name: str) -> str:

@@ -1,0 +1,96 @@
+"""The command line: help without heavy imports, every baseline by name, one line for every error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers import environment
+
+from dynsal import baselines
+from dynsal.baselines.base import Frame
+from dynsal.cli import COMMANDS, main
+from dynsal.maps import MapFile
+from dynsal.video import decode, encode
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """Write a video of odd-sized noise that drifts, six frames."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (20, 40, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    path = tmp_path_factory.mktemp("cli") / "a clip.mp4"
+    encode(path, (noise[:, 2 * i : 2 * i + 200] for i in range(6)), 30)
+    return path
+
+
+def test_help_imports_nothing_heavy():
+    """`dynsal --help` names every command and loads neither numpy nor torch."""
+    code = (
+        "import sys\nfrom dynsal.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
+        "heavy = {'numpy', 'torch', 'pandas', 'cv2', 'h5py', 'matplotlib', 'scipy', 'pydantic'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in COMMANDS:
+        assert name in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_of_every_command(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    assert name in shown
+    assert len(shown.splitlines()) > 8
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["gbvs"], ["gbvs", "--set", "channels=DIOFM"], ["itti"], ["pqft"], ["pqft", "--set", "variant=guo", "tau=2"],
+        ["self_resemblance", "--set", "block=5", "overlap=1"], ["spectral_residual"], ["temporal_spectral"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_predict_is_the_baseline(clip, tmp_path, words):
+    """The file holds what the model itself returns for the decoded frames."""
+    out = tmp_path / "maps.h5"
+    assert main(["predict", str(clip), "--model", *words, "--out", str(out)]) == 0
+    from dynsal.commands.predict import chosen_options
+
+    options = chosen_options(words[0], words[2:])
+    frames = (Frame(i, t, bgr, True) for i, (t, bgr) in enumerate(decode(clip)) if bgr is not None)
+    expected = dict(baselines.create(options, {}).maps(frames))
+    file = MapFile(out)
+    assert file.size == (200, 160)
+    assert file.frames.tolist() == list(expected) == list(range(6))
+    for index, saliency in file:
+        np.testing.assert_array_equal(saliency, expected[index])
+    assert options.model_dump_json() == file.attrs["options"]
+
+
+def test_icl_takes_its_filters_from_a_mirror(clip, tmp_path, monkeypatch, mirror):
+    """Looked for by checksum, kept in the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("DYNSAL_MIRROR", str(mirror))
+    out = tmp_path / "maps.h5"
+    assert main(["predict", str(clip), "--model", "icl", "--out", str(out)]) == 0
+    assert (tmp_path / "cache/dynsal/baselines/AW.mat").is_file()
+    assert len(MapFile(out)) == 6
+    given = tmp_path / "given.h5"
+    words = ["--file", str(mirror / "baselines" / "AW.mat"), "--out", str(given)]
+    assert main(["predict", str(clip), "--model", "icl", *words]) == 0
+    np.testing.assert_array_equal(MapFile(given)[3], MapFile(out)[3])
+
+
+def test_an_unknown_command_lists_the_known(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["predct"])
+    assert stop.value.code == 2
+    assert "predict" in capsys.readouterr().err

@@ -1,0 +1,93 @@
+"""Aggregate per-frame scores into Table 2: the last net against the baselines, floors and ceiling."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from dynsal import script, tables
+from dynsal.baselines.rudoy.notes import SUBSTITUTIONS
+from dynsal.config import parse
+from dynsal.fileio import write_json, write_text
+from dynsal.metrics import METRICS
+from dynsal.notes import common
+from dynsal.provenance import record
+from dynsal.workflow import Plan
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Do the work."""
+    config = parse(json.loads(arguments.params), "--params")
+    plan = Plan(config)
+    runs = plan.compared()
+    order, rows = list(runs), list(config.baselines.models)
+    scores = tables.load_scores(arguments.results, runs, plan.test)
+    timings = pd.read_csv(arguments.timings).set_index("model")
+    table = tables.table(
+        scores, order, config.dataset.name, config.table, pd.read_csv(arguments.paper), baselines=rows
+    )
+    table["ms_per_frame"] = table["model"].map(timings["ms_per_frame"])
+    best = tables.against_best(scores, order, rows, config.table)
+    notes = {
+        **common(plan, scores, "table2"),
+        "against the best baseline": _in_words(best, order[0]),
+        "time": f"one core, {timings['machine'].iloc[0]}; maps only, {_flow_time(timings, order[0])}",
+        "baselines": f"frames of {_size(config.baselines.size, config.prepare.size)}; options: "
+        + "; ".join(
+            f"{name} {options.model_dump_json()}" for name, options in config.baselines.models.items()
+        ),
+    }
+    if any(options.model == "rudoy" for options in config.baselines.models.values()):
+        notes["rudoy"] = f"trained on the training videos of {plan.ds}; " + "; ".join(
+            f"{part}: {here} in place of {there}" for part, here, there in SUBSTITUTIONS
+        )
+    out = arguments.out
+    for name, frame in {
+        "table2.csv": table,
+        "table2_differences.csv": tables.differences(scores, order, config.table),
+        "table2_against_best.csv": best,
+        "table2_per_video.csv": tables.per_video(scores, order),
+    }.items():
+        write_text(out / name, frame.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
+    write_text(out / "table2.md", tables.render(table, notes))
+    write_json(
+        out / "table2_provenance.json",
+        {
+            **record(Path(__file__).resolve().parents[2]),
+            "config": config.model_dump(mode="json"),
+            "videos": {"train": plan.train, "validation": plan.validation, "test": plan.test},
+            "skipped": tables.skipped(scores),
+            "timings": timings.reset_index().to_dict("records"),
+        },
+    )
+
+
+def _in_words(best: pd.DataFrame, model: str) -> str:
+    """Return the differences of a model to the best baseline of each metric."""
+    rows = best[best["model"] == model]
+    return "; ".join(
+        f"{model} - {row['best_baseline']} in {METRICS[row['metric']].label}: {row['difference']:+.3f} "
+        f"[{row['lo']:+.3f}, {row['hi']:+.3f}]"
+        for _, row in rows.iterrows()
+    )
+
+
+def _size(chosen: tuple[int, int] | None, otherwise: tuple[int, int]) -> str:
+    width, height = chosen or otherwise
+    return f"{width}x{height}"
+
+
+def _flow_time(timings: pd.DataFrame, net: str) -> str:
+    """Return what a net needs besides its own time."""
+    milliseconds = float(timings["ms_per_frame"]["flow"])
+    return f"{net} needs flow besides, {milliseconds:.1f} ms a frame"
+
+
+if __name__ == "__main__":
+    parser = script.parser(__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="results/{ds}")
+    parser.add_argument("--timings", type=Path, required=True, help="timings.csv")
+    parser.add_argument("--paper", type=Path, required=True, help="the paper's printed numbers")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
+    script.run(main, parser.parse_args())
