@@ -29,7 +29,7 @@ SMALL = {
     "dataset": {"only": [*TRAIN, *TEST]},
     "prepare": {"size": [64, 48]},
     "flow": {"estimator": "farneback"},
-    "net": {"width": 0.0625},
+    "net": {"width": 0.0625, "init": "he"},
     "train": {"max_iters": 2},
     "models": {"early": {"arch": "early"}},
     "table": {"resamples": 50},

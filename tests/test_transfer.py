@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from web import DATA, LOGIN, WRONG, serving
@@ -288,3 +289,16 @@ def test_a_terminal_gets_a_bar(server, tmp_path, monkeypatch, capsys):
     assert "/1.02M" in capsys.readouterr().err
     fetch(known(f"{server.url}/ok/x"), tmp_path / "b.zip", dataset="toy", progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_pieces_of_which_nothing_tells_the_version_are_not_joined(server, tmp_path, monkeypatch):
+    """The first answer is chunked and cut; the next comes from another file. Nothing would give the mixture away."""
+
+    def answer(handler):
+        if handler.server.asked("replaced") == 1:
+            handler._chunked(whole=False)
+        else:
+            handler._ok(WRONG)
+
+    monkeypatch.setattr(web.Handler, "_replaced", answer, raising=False)
+    assert brought(unknown(f"{server.url}/replaced/x"), tmp_path) == WRONG

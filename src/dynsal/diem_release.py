@@ -7,6 +7,7 @@ have landed are given back to the file system, so that the disk holds one copy o
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import re
@@ -61,16 +62,9 @@ def fetch_diem_video(video: str, root: Path, mirrors: Iterable[str | Path] = ())
     return _from_release(target, mirrors, tried)
 
 
-def release(folder: Path, mirrors: Iterable[str | Path], tried: Iterable[str] = ()) -> TarIndex:
-    """Return the index of the release in ``folder``, which one of several processes fetches and makes.
-
-    Raises
-    ------
-    DataError
-        If it cannot be fetched (``tried`` names the places already looked at), or is damaged.
-    """
-    archive = folder / ARCHIVE
-    with locked(folder / f".{ARCHIVE}.lock", f"{archive}: another job is fetching or indexing it; waiting"):
+def _release(archive: Path, video: str, mirrors: Iterable[str | Path], tried: Iterable[str]) -> TarIndex:
+    """Return the index of the release, which one of several processes fetches and makes, for a job that unpacks a video."""
+    with _lock(archive):
         index = load_index(archive)
         if index is None:
             drop_index(archive)
@@ -82,7 +76,17 @@ def release(folder: Path, mirrors: Iterable[str | Path], tried: Iterable[str] = 
                 raise DataError(error.where, error.problem + before, error.remedy) from error
             index = open_index(archive)
             _compare(index)
+        member = archives(index).get(video)
+        if member in index.unpacked:
+            index.unpacked.remove(member)  # nobody may give it back now
+            index.save()
     return index
+
+
+def _lock(archive: Path) -> contextlib.AbstractContextManager[None]:
+    return locked(
+        archive.with_name(f".{ARCHIVE}.lock"), f"{archive}: another job is fetching or indexing it; waiting"
+    )
 
 
 def archives(index: TarIndex) -> dict[str, str]:
@@ -102,7 +106,7 @@ def _compare(index: TarIndex) -> None:
 
 def _from_release(target: Path, mirrors: list[str | Path], tried: list[str]) -> Path:
     video = target.name
-    index = release(target.parent.parent / "archive", mirrors, tried)
+    index = _release(target.parent.parent / "archive" / ARCHIVE, video, mirrors, tried)
     members = archives(index)
     if video not in members:
         raise DataError(
@@ -113,10 +117,8 @@ def _from_release(target: Path, mirrors: list[str | Path], tried: list[str]) -> 
     member = members[video]
     with index.open(member) as stream:
         manifest = _unpack(stream, index.members[member].size, f"{index.archive}: {member}", target)
-    landed = {name for name in members if (target.parent / name / "manifest.json").is_file()}
-    # Not its own: if this job is killed before Snakemake knows that it ended well, it will ask for this video again.
-    _give_back(index.archive, [members[name] for name in sorted(landed - {video})])
-    left = set(members) - landed
+    _give_back(index.archive, member)
+    left = [name for name in members if not (target.parent / name / "manifest.json").is_file()]
     if left:
         log.info("%s: %d of its %d videos are still packed", index.archive, len(left), len(members))
     else:
@@ -124,22 +126,27 @@ def _from_release(target: Path, mirrors: list[str | Path], tried: list[str]) -> 
     return manifest
 
 
-def _give_back(archive: Path, members: Iterable[str]) -> None:
-    """Free parts of a downloaded archive; one that is linked from a mirror folder is not ours to change."""
-    if archive.is_symlink() or archive.stat().st_nlink > 1:
+def _give_back(archive: Path, member: str) -> None:
+    """Note that a member is unpacked, and free the parts of a downloaded archive that held those before it.
+
+    Not its own part: if this job is killed before Snakemake knows that it ended well, it will ask for the video again. An
+    archive that is linked from a mirror folder is not ours to change.
+    """
+    if archive.is_symlink():
         return
-    with locked(archive.with_name(f".{ARCHIVE}.lock"), f"{archive}: another job is changing it; waiting"):
+    with _lock(archive):
         index = load_index(archive)
         if index is None:
             return
         try:
-            for member in members:
-                if member not in index.given_back:
-                    log.info("%s: %.0f MiB given back", archive, index.give_back(member) / 2**20)
+            for other in sorted(index.unpacked - index.given_back):
+                log.info("%s: %.0f MiB given back", archive, index.give_back(other) / 2**20)
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES):
                 raise
             log.info("%s: stays whole, for parts cannot be freed here (%s)", archive, error.strerror)
+        index.unpacked.add(member)
+        index.save()
 
 
 def _unpack(stream: IO[bytes], packed: int, where: str, folder: Path) -> Path:

@@ -52,6 +52,8 @@ class TarIndex:
     members: dict[str, Member]
     given_back: set[str] = field(default_factory=set)
     """Members whose bytes are no longer in the archive."""
+    unpacked: set[str] = field(default_factory=set)
+    """Members that have been unpacked, as their users noted, and could be given back."""
 
     @property
     def states(self) -> Path:
@@ -116,6 +118,7 @@ class TarIndex:
             "archive_bytes": self.archive.stat().st_size,
             "given_back": sorted(self.given_back),
             "members": self.members,
+            "unpacked": sorted(self.unpacked),
         }
         write_text(beside(self.archive, "members.json"), json.dumps(listed))
 
@@ -138,7 +141,7 @@ def load_index(archive: Path) -> TarIndex | None:
         if archive.stat().st_size != listed["archive_bytes"] or not beside(archive, "gzidx").is_file():
             return None
         members = {name: Member(*place) for name, place in listed["members"].items()}
-        return TarIndex(archive, members, set(listed["given_back"]))
+        return TarIndex(archive, members, set(listed["given_back"]), set(listed["unpacked"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

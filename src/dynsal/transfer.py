@@ -183,9 +183,9 @@ class Transfer:
         theirs = _validator(headers)
         if ours is not None and theirs is not None:
             return ours != theirs
-        if self.wanted.bytes is not None or self.size is None or total is None:
-            return False
-        return self.size != total
+        if self.wanted.digest is not None:
+            return False  # the checksum will tell
+        return self.size is None or self.size != total
 
     def _receive(self, response: Any, start: int) -> None:
         with (
