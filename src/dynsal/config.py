@@ -53,9 +53,14 @@ class DatasetConfig(Section):
         "2015r1", description="SALICON: the release of 2015 (the paper's) or that of 2017; never mix them."
     )
     folder: str | None = Field(None, description="`folder`: path of your videos and gaze (docs/datasets.md).")
+    label: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] | None = Field(
+        None,
+        description="`folder`: results go to `results/<label>/`; `null` makes one of the folder's name.",
+    )
     split: str = Field(
         "demo",
-        description="Split list `resources/splits/<split>.csv`: `demo`, `hevc33`, `borji20` (the paper's), `stavis17`.",
+        description="Split list `resources/splits/<split>.csv`: `demo`, `hevc33`, `borji20` (the paper's), `stavis17`; "
+        "`folder` reads `split.csv` in the folder instead.",
     )
     validation: list[str] = Field(
         [], description="Videos taken out of the training list for validation; never test videos."
@@ -108,7 +113,7 @@ class GazeConfig(Section):
     px_per_deg: Positive | None = Field(
         None,
         description="Pixels of the source video (or screen) per degree; `null` takes the data set's own "
-        "(DIEM 50, hevc33 30).",
+        "(DIEM 50, hevc33 30, `folder` what its dataset.yaml says).",
     )
 
 
@@ -308,6 +313,11 @@ class Config(Section):
             problems.append(
                 "train.keep: best needs dataset.validation videos and train.validation_frames > 0"
             )
+        named = [key for key in ("folder", "label") if getattr(self.dataset, key) is not None]
+        if self.dataset.name == "folder" and self.dataset.folder is None:
+            problems.append("dataset.folder: name folder needs it, the path of your videos and gaze")
+        if self.dataset.name != "folder" and named:
+            problems.append(f"dataset.{' and dataset.'.join(named)}: only for name folder")
         if len(set(self.seeds)) != len(self.seeds):
             problems.append(f"seeds: {self.seeds} repeats a seed")
         problems += [

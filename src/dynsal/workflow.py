@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dynsal import baselines, layout, originals
+from dynsal import baselines, folder_files, layout, originals
 from dynsal.config import RESERVED, Config, ConfigError, ModelConfig, stage_json
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -24,6 +24,10 @@ _NEUTRAL = {
     "workflow",
 }  # fmt: skip
 """Modules that cannot change a result: values of the configuration come through params, the rest is plumbing."""
+
+
+_TAKEN = {*originals.ORIGINALS, "salicon", "osie", "baselines"} - {"folder"}
+"""Folders of results/ that a user's data set must not share."""
 
 
 class Plan:
@@ -37,11 +41,14 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.ds = config.dataset.name
-        roles = layout.split(config.dataset.split)
+        self.ds = originals.label(config.dataset)
+        problems = _folder_problems(config)
+        if problems:
+            raise ConfigError("\n".join(problems))
+        roles, split_file = originals.split(config.dataset)
         listed = set(roles)
         problems = [
-            f"dataset.{key}: {video} is not in resources/splits/{config.dataset.split}.csv"
+            f"dataset.{key}: {video} is not in {split_file}"
             for key in ("validation", "only")
             for video in getattr(config.dataset, key)
             if video not in listed
@@ -70,7 +77,7 @@ class Plan:
         self.models = sorted(config.models, key=lambda name: (*_paper_order(config.models[name]), name))
         self.seeds = config.seeds
         self.baselines = list(config.baselines.models)
-        self.floors = [name for name in RESERVED if name != "oracle" or self.ds == "demo"]
+        self.floors = [name for name in RESERVED if name != "oracle" or config.dataset.name == "demo"]
 
     def params(self, *sections: str) -> str:
         """Return sections of the configuration as one stable JSON string."""
@@ -93,7 +100,8 @@ class Plan:
 
     def registry(self) -> list[layout.RegistryRow]:
         """Return the files to download one by one; DIEM comes per video, the demo is generated."""
-        return layout.registry(self.ds) if layout.has_registry(self.ds) else []
+        name = self.config.dataset.name
+        return layout.registry(name) if layout.has_registry(name) else []
 
     @property
     def raw(self) -> str:
@@ -113,7 +121,7 @@ class Plan:
 
     def truth(self, video: str) -> list[str]:
         """Return the file with the known gaze density, which only the synthetic demo has."""
-        return [f"results/{self.ds}/raw/{video}/truth.h5"] if self.ds == "demo" else []
+        return [f"results/{self.ds}/raw/{video}/truth.h5"] if self.config.dataset.name == "demo" else []
 
     def augment_factors(self, model: str) -> list[int]:
         """Return the low-resolution factors a model trains on besides the working size."""
@@ -211,6 +219,24 @@ class Plan:
             for model in self.models
             for seed in self.seeds
         ]
+
+
+def _folder_problems(config: Config) -> list[str]:
+    """Return what keeps a user's folder from being read at all; nothing for other data sets."""
+    if config.dataset.name != "folder":
+        return []
+    folder, label = originals.folder(config.dataset), originals.label(config.dataset)
+    if not folder.is_dir():
+        return [f"dataset.folder: there is no folder {folder}"]
+    problems = []
+    if label in _TAKEN:
+        problems.append(f"dataset.label: results/{label} belongs to something else; set another label")
+    if config.gaze.px_per_deg is None and folder_files.settings(folder).px_per_deg is None:
+        problems.append(
+            f"gaze.px_per_deg: neither here nor in {folder / folder_files.SETTINGS}; how many pixels of the video make "
+            "a degree?"
+        )
+    return problems
 
 
 def _paper_order(model: ModelConfig) -> tuple[int, int]:

@@ -5,7 +5,7 @@ rule flow:
     """Optical flow between consecutive rescaled frames; one single-threaded process per video."""
     input:
         script=smk_script("flow"),
-        code=smk_code("flow", f"datasets.{DS}"),
+        code=smk_code("flow", f"datasets.{smk_reader}"),
         raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
         frames="results/{ds}/frames/{video}.h5",
     output:
@@ -23,6 +23,6 @@ rule flow:
         direction=smk_plan.config.flow.direction,
         root=smk_raw,
     shell:
-        "python {input.script} --video {wildcards.video} --raw {params.root:q} --frames {input.frames:q}"
+        "python {input.script} --video {wildcards.video:q} --raw {params.root:q} --frames {input.frames:q}"
         " --estimator {params.estimator} --direction {params.direction} --params {params.cfg:q}"
         " --out {output:q} --log {log:q}"

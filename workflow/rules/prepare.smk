@@ -5,7 +5,7 @@ rule rescale:
     """Decode a video once, in order, and store its frames at the working size."""
     input:
         script=smk_script("rescale"),
-        code=smk_code("rescale", f"datasets.{DS}"),
+        code=smk_code("rescale", f"datasets.{smk_reader}"),
         raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
     output:
         "results/{ds}/frames/{video}.h5",
@@ -19,7 +19,7 @@ rule rescale:
         cfg=smk_plan.fields(dataset=["name"], prepare=["size", "fps_target", "frame_step", "jpeg_quality"]),
         root=smk_raw,
     shell:
-        "python {input.script} --video {wildcards.video} --raw {params.root:q} --params {params.cfg:q}"
+        "python {input.script} --video {wildcards.video:q} --raw {params.root:q} --params {params.cfg:q}"
         " --out {output:q} --log {log:q}"
 
 
@@ -27,7 +27,7 @@ rule gaze:
     """Read a video's gaze, keep the valid fixations, and map them to the working size."""
     input:
         script=smk_script("gaze"),
-        code=smk_code("gaze", f"datasets.{DS}"),
+        code=smk_code("gaze", f"datasets.{smk_reader}"),
         raw=lambda wildcards: smk_plan.raw_gaze(wildcards.video),
         frames="results/{ds}/frames/{video}.h5",
     output:
@@ -39,8 +39,10 @@ rule gaze:
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(dataset=["name", "experiments", "eyes"], prepare=["size"]),
+        cfg=smk_plan.fields(
+            dataset=["name", "experiments", "eyes"], gaze=["px_per_deg"], prepare=["size"]
+        ),
         root=smk_raw,
     shell:
-        "python {input.script} --video {wildcards.video} --raw {params.root:q} --frames {input.frames:q}"
+        "python {input.script} --video {wildcards.video:q} --raw {params.root:q} --frames {input.frames:q}"
         " --params {params.cfg:q} --out {output:q} --log {log:q}"

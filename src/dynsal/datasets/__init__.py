@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dynsal.config import DatasetConfig
     from dynsal.datasets.base import Dataset
 
-REGISTRY = {"demo": "Demo", "diem": "Diem", "hevc33": "Hevc33"}
+REGISTRY = {"demo": "Demo", "diem": "Diem", "folder": "Folder", "hevc33": "Hevc33"}
 """Name of the data set, which is its module here, and the class in it."""
 
 
