@@ -56,8 +56,14 @@ class Findings:
     def add_error(self, kind: str, error: DataError) -> None:
         """Note what another part of the program found wrong."""
         file, _, line = error.where.rpartition(":")
-        place = (file, int(line)) if line.isdecimal() else (error.where, None)
-        self.add(kind, *place, error.problem, error.remedy)
+        numbered = line.isdecimal()
+        self.add(
+            kind,
+            file if numbered else error.where,
+            int(line) if numbered else None,
+            error.problem,
+            error.remedy,
+        )
 
     def count(self, kind: str) -> int:
         """Return how often a kind was found, in all files."""

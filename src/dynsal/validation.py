@@ -5,60 +5,27 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from dynsal import folder_files, gaze_guesses, layout
-from dynsal.datasets.folder import no_px_per_deg, origin
+from dynsal.datasets.folder import no_px_per_deg
 from dynsal.errors import DataError
 from dynsal.findings import Findings
-from dynsal.fixations import spread
 from dynsal.folder_files import FolderSettings
-from dynsal.gaze import Size
-from dynsal.gaze_table import Placement, Rows, place, read_rows
-from dynsal.video import decode, packet_times, probe
+from dynsal.gaze_table import Rows, read_rows
+from dynsal.inspection import Inspected, inspect
 
 FEW_VIEWERS = 3
 """With fewer, a density says little and the human ceiling cannot be computed."""
 TEST_SHARE = 0.25
 
 
-@dataclass(frozen=True)
-class Footage:
-    """What decoding a video once shows."""
-
-    frames: int
-    fps: float
-    size: Size
-    samples: dict[int, NDArray[np.uint8]]
-    """Frame -> its picture (H x W x 3 BGR), for the frames to draw."""
+Draw = Callable[[Inspected], None]
 
 
-@dataclass(frozen=True)
-class VideoReport:
-    """One video with its gaze."""
-
-    name: str
-    footage: Footage
-    viewers: list[str]
-    fixations: int
-    """Rows of the table."""
-    outside: float
-    """Share of the rows at a time of the video that lie outside its picture."""
-    blind_frames: int
-    """Frames without gaze."""
-    points: pd.DataFrame
-    """Columns frame, subject, x, y in source pixels: one row per point and frame, those outside the picture too."""
-
-
-Draw = Callable[[VideoReport], None]
-
-
-def validate(folder: Path, findings: Findings, n_samples: int, draw: Draw) -> list[VideoReport]:
+def validate(folder: Path, findings: Findings, n_samples: int, draw: Draw) -> list[Inspected]:
     """Check a folder.
 
     Parameters
@@ -74,35 +41,31 @@ def validate(folder: Path, findings: Findings, n_samples: int, draw: Draw) -> li
 
     Returns
     -------
-    list of VideoReport
-        Without the pictures, in the order of the names.
+    list of Inspected
+        The videos that could be decoded, without pictures.
     """
     settings = _settings(folder, findings)
-    videos = _videos(folder, findings)
+    files = _videos(folder, findings)
     tables = read_gaze_tables(folder, findings)
-    match_names(folder, set(videos), tables, findings)
-    split_problems(folder, set(videos), findings)
-    reports: list[VideoReport] = []
-    looks: list[gaze_guesses.Look] = []
-    for name, file in videos.items():
+    match_names(folder, set(files), tables, findings)
+    split_problems(folder, set(files), findings)
+    videos: list[Inspected] = []
+    for name, file in files.items():
         rows, source = tables.get(name, (None, ""))
         try:
-            report, look = _inspect(folder, name, file, rows, settings, n_samples)
+            video = inspect(folder / file, rows, settings, n_samples)
         except DataError as error:
             findings.add_error("video", error)
             continue
-        looks.append(look)
         if rows is not None:
-            warn_about(look, source, findings)
-            draw(report)
-        report.footage.samples.clear()
-        reports.append(report)
+            warn_about(video, source, findings)
+            draw(video)
+        video.samples.clear()
+        videos.append(video)
     for source in sorted({source for _, source in tables.values()}):
-        names = {name for name, (_, file) in tables.items() if file == source}
-        gaze_guesses.guess(
-            [look for look in looks if look.name in names], source, settings.coordinates, findings
-        )
-    return reports
+        together = [video for video in videos if tables.get(video.name, (None, ""))[1] == source]
+        gaze_guesses.guess(together, source, settings.coordinates, findings)
+    return videos
 
 
 def _settings(folder: Path, findings: Findings) -> FolderSettings:
@@ -261,74 +224,12 @@ def propose_split(videos: list[str], seed: int = 0) -> dict[str, str]:
     return {name: "test" if name in test else "train" for name in names}
 
 
-def _inspect(
-    folder: Path, name: str, file: str, rows: Rows | None, settings: FolderSettings, n_samples: int
-) -> tuple[VideoReport, gaze_guesses.Look]:
-    """Decode a video once and lay its gaze over it."""
-    path = folder / file
-    info, times = probe(path), packet_times(path)
-    size = (info.width, info.height)
-    rows = rows or Rows(_NO_ROWS, by_frame=False)
-    placed = place(rows, info.fps, len(times), size, origin(settings, size, folder))
-    points = _points(rows, placed)
-    frames_seen = np.unique(points["frame"].to_numpy()) if len(points) else np.arange(len(times))
-    chosen = frames_seen[np.linspace(0, len(frames_seen) - 1, n_samples).round().astype(int)]
-    samples, frames = {}, 0
-    for frames, (_, picture) in enumerate(decode(path, set(chosen.tolist()).__contains__), 1):
-        if picture is not None:
-            samples[frames - 1] = picture
-    footage = Footage(frames, info.fps, size, samples)
-    timely = len(rows.table) - sum(
-        int(placed.dropped[reason].sum())
-        for reason in ("without_position", "before_video_start", "after_video_end")
-    )
-    outside = int(placed.dropped["outside_frame"].sum())
-    seen = np.unique(points.loc[points["inside"], "frame"].to_numpy())
-    report = VideoReport(
-        name,
-        footage,
-        sorted(rows.table["subject"].unique()),
-        len(rows.table),
-        outside / timely if timely else 0.0,
-        frames - int((seen < frames).sum()),
-        points,
-    )
-    irregular = np.abs(times - times[0] - np.arange(len(times)) / info.fps).max() * info.fps > 0.5
-    return report, gaze_guesses.Look(
-        name, str(path), rows, placed, frames, info.fps, size, report.viewers, bool(irregular)
-    )
-
-
-_NO_ROWS = pd.DataFrame(
-    {
-        "line": np.array([], np.int64),
-        **{name: np.array([], object) for name in ("video", "subject")},
-        **{name: np.array([], np.float64) for name in ("when", "duration", "x", "y")},
-    }
-)
-
-
-def _points(rows: Rows, placed: Placement) -> pd.DataFrame:
-    """Return the points of all rows at a time of the video."""
-    inside = placed.kept
-    source, frame = spread(placed.first, placed.last, inside | placed.dropped["outside_frame"])
-    return pd.DataFrame(
-        {
-            "frame": frame,
-            "subject": rows.table["subject"].to_numpy(object)[source],
-            "x": placed.x[source],
-            "y": placed.y[source],
-            "inside": inside[source],
-        }
-    )
-
-
-def warn_about(look: gaze_guesses.Look, source: str, findings: Findings) -> None:
+def warn_about(video: Inspected, source: str, findings: Findings) -> None:
     """Note what is doubtful about one video and its gaze by itself."""
-    late = int(look.placed.dropped["after_video_end"].sum())
-    early = int(look.placed.dropped["before_video_start"].sum())
+    late = int(video.placed.dropped["after_video_end"].sum())
+    early = int(video.placed.dropped["before_video_start"].sum())
     for kind, count, edge in (
-        ("after the end", late, f"after the last of {look.frames} frames"),
+        ("after the end", late, f"after the last of {video.frames} frames"),
         ("before the start", early, "before the first frame"),
     ):
         if count:
@@ -336,23 +237,23 @@ def warn_about(look: gaze_guesses.Look, source: str, findings: Findings) -> None
                 kind,
                 source,
                 None,
-                f"{look.name}: {count} of {len(look.rows.table)} rows lie {edge}",
+                f"{video.name}: {count} of {len(video.rows.table)} rows lie {edge}",
                 "They will not count",
                 warning=True,
             )
-    if len(look.viewers) < FEW_VIEWERS:
+    if len(video.viewers) < FEW_VIEWERS:
         findings.add(
             "few viewers",
             source,
             None,
-            f"{look.name} has {len(look.viewers)} viewer(s)",
+            f"{video.name} has {len(video.viewers)} viewer(s)",
             f"Densities and the human ceiling want {FEW_VIEWERS} at least",
             warning=True,
         )
-    if look.irregular and not look.rows.by_frame:
+    if video.irregular and not video.rows.by_frame:
         findings.add(
             "variable frame rate",
-            look.file,
+            str(video.path),
             None,
             "its frames do not come at a constant rate, so t_ms would point at wrong frames",
             "Convert it to a constant rate, or give frame instead of t_ms",

@@ -43,7 +43,13 @@ def fixations(dataset: Hevc33, videos: list[str]) -> pd.DataFrame:
     parts = []
     for video in videos:
         subject, _, start, duration, x, y = rows[rows[:, 1] == dataset.database.clips[video].number].T
-        columns = {"subject": subject.astype(np.int64), "t_ms": start, "duration_ms": duration, "x": x, "y": y}
+        columns = {
+            "subject": subject.astype(np.int64),
+            "t_ms": start,
+            "duration_ms": duration,
+            "x": x,
+            "y": y,
+        }
         parts.append(pd.DataFrame({"video": video, **columns}))
     return pd.concat(parts)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dynsal.errors import DataError
 
 if TYPE_CHECKING:
-    from dynsal.validation import VideoReport
+    from dynsal.inspection import Inspected
 
 log = logging.getLogger(__name__)
 
@@ -43,38 +43,38 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.frames < 1:
         raise DataError("--frames", f"{arguments.frames} frames", "Draw at least one")
 
-    def draw(report: VideoReport) -> None:
+    def draw(video: Inspected) -> None:
         try:
-            draw_overlay(overlay / f"{report.name}.png", report)
+            draw_overlay(overlay / f"{video.name}.png", video)
         except OSError as error:
             raise DataError(overlay, f"cannot be written ({error.strerror})", "Give --overlay DIR") from error
 
     findings = Findings()
-    reports = validate(folder, findings, arguments.frames, draw)
+    videos = validate(folder, findings, arguments.frames, draw)
     for line in findings.lines():
         print(line)
-    if reports:
-        print(summary(reports))
+    if videos:
+        print(summary(videos))
         log.info("look at the pictures in %s: the gaze should lie on what people look at", overlay)
-    _split(folder, [report.name for report in reports], arguments.write_split)
+    _split(folder, [video.name for video in videos], arguments.write_split)
     log.info("%s: %d problem(s), %d warning(s)", folder, findings.problems, findings.warnings)
     return 1 if findings.problems else 0
 
 
-def summary(reports: Sequence[VideoReport]) -> str:
+def summary(videos: Sequence[Inspected]) -> str:
     """Return the table of all videos."""
     import pandas as pd
 
     return pd.DataFrame(
         {
-            "video": [report.name for report in reports],
-            "frames": [report.footage.frames for report in reports],
-            "fps": [f"{report.footage.fps:.5g}" for report in reports],
-            "size": [f"{report.footage.size[0]}x{report.footage.size[1]}" for report in reports],
-            "viewers": [len(report.viewers) for report in reports],
-            "fixations": [report.fixations for report in reports],
-            "outside": [f"{report.outside:.1%}" for report in reports],
-            "no gaze": [f"{report.blind_frames} frames" for report in reports],
+            "video": [video.name for video in videos],
+            "frames": [video.frames for video in videos],
+            "fps": [f"{video.fps:.5g}" for video in videos],
+            "size": [f"{video.size[0]}x{video.size[1]}" for video in videos],
+            "viewers": [len(video.viewers) for video in videos],
+            "fixations": [len(video.rows.table) for video in videos],
+            "outside": [f"{video.outside:.1%}" for video in videos],
+            "no gaze": [f"{video.blind_frames} frames" for video in videos],
         }
     ).to_string(index=False)
 

@@ -15,7 +15,8 @@ from dynsal.errors import DataError
 from dynsal.findings import Findings
 from dynsal.folder_files import FolderSettings
 from dynsal.gaze import Gaze, Size, require_fixations
-from dynsal.gaze_table import place, read_rows, to_gaze
+from dynsal.gaze_placement import place, to_gaze
+from dynsal.gaze_table import read_rows
 from dynsal.video import decode, packet_times, probe
 
 
@@ -55,7 +56,7 @@ class Folder(Dataset):
         return decode(self.video_file(video), wanted)
 
     def fixations(self, video: str) -> Gaze:
-        """Return one point per frame that a row covers (`dynsal.gaze_table.place`); a malformed row is an error."""
+        """Return one point per frame that a row covers (`dynsal.gaze_placement.place`); a malformed row is an error."""
         path, info = self.video_file(video), probe(self.video_file(video))
         frames, size = len(packet_times(path)), (info.width, info.height)
         name = folder_files.gaze_file(self.root, video)
