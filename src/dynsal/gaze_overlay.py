@@ -29,7 +29,7 @@ def draw_overlay(path: Path, video: Inspected) -> None:
     """Write the picture of one video as PNG; its samples must still be there."""
     points, (width, height) = video.points(), video.size
     viewers = video.viewers
-    turbo = mpl.colormaps["turbo"](np.linspace(0, 1, len(viewers)))
+    turbo = mpl.colormaps["turbo"](np.linspace(0.08, 0.92, len(viewers)))
     points["colour"] = points["subject"].map(dict(zip(viewers, turbo.tolist(), strict=True)))
     columns = (len(video.samples) + 1) // 2
     with mpl.rc_context(STYLE):
