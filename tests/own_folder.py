@@ -14,6 +14,8 @@ FRAMES = 40
 FPS = 25
 VIDEOS = ("a", "b", "c")
 VIEWERS = ("p1", "p2", "p3")
+POINTS = 43
+"""Points per viewer and video: 40 frames, three of which end one fixation and begin the next."""
 HEADER = "video,subject,t_ms,duration_ms,x,y"
 
 

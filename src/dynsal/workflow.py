@@ -229,6 +229,10 @@ def _folder_problems(config: Config) -> list[str]:
     if not folder.is_dir():
         return [f"dataset.folder: there is no folder {folder}"]
     problems = []
+    if re.search(r"[{}\n]", str(folder)):
+        problems.append(
+            f"dataset.folder: braces in {folder} would be patterns to Snakemake; rename the folder"
+        )
     if label in _TAKEN:
         problems.append(f"dataset.label: results/{label} belongs to something else; set another label")
     if config.gaze.px_per_deg is None and folder_files.settings(folder).px_per_deg is None:
