@@ -346,7 +346,7 @@ def test_dataset_yaml(folder, check, text, message):
         ("video,split\na,train\nb,test\nc,test\nd,test\n", "split.csv: names d, which is no video"),
         ("video,split\na,train\nb,test\nc,test\na,test\n", "split.csv: 5: a is listed twice"),
         ("video,split\na,train\nb,test\nc,validation\n", "split.csv: 4: split 'validation'"),
-        ("video,split\na,train\nb,test\nc,train\n", "split.csv: has 1 test videos"),
+        ("video,split\na,train\nb,test\nc,train\n", "split.csv: has 1 test video(s)"),
     ],
 )
 def test_split(folder, check, text, message):

@@ -31,6 +31,7 @@ def reference() -> str:
         "| `config.yaml` | the embedded, synthetic demo data set: minutes on two cores (the default) |",
         "| `hevc33.yaml` | 33 real videos with the gaze of 32 viewers, small nets: under 100 minutes on two cores |",
         "| `diem.yaml` | the paper: DIEM, 640x480, full width, 200,000 iterations |",
+        "| `folder.yaml` | a template for your own videos and gaze (docs/datasets.md) |",
         "",
         "Use one with `--configfile config/hevc33.yaml`, change single keys with `--config`, for example "
         '`--config seeds="[1,2,3]"`. Unknown keys and wrong types are refused, all errors at once. '

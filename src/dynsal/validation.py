@@ -192,7 +192,7 @@ def split_problems(folder: Path, videos: set[str], findings: Findings) -> None:
             )
     for role, least in (("train", 1), ("test", 2)):
         if (count := list(roles.values()).count(role)) < least:
-            findings.add("split", str(path), None, f"has {count} {role} videos", f"A run needs {least}")
+            findings.add("split", str(path), None, f"has {count} {role} video(s)", f"A run needs {least}")
     for name in sorted(videos - set(roles)):
         findings.add(
             "not in the split",
