@@ -236,6 +236,9 @@ def test_plan_refuses(folder, tmp_path):
     (folder / "dataset.yaml").write_text("px_per_deg: 10\n")
     with pytest.raises(ConfigError, match=r"nosuch is not in .*mine/split\.csv"):
         workflow.Plan(config(folder, validation=["nosuch"]))
+    (folder / "split.csv").write_text("video,split\na,train\nb,test\nd,test\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"videos: has no video d\. Add it, or take it out of split\.csv"):
+        workflow.Plan(config(folder))
     (folder / "split.csv").unlink()
     with pytest.raises(DataError, match=r"split\.csv: .*--write-split"):
         workflow.Plan(config(folder))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dynsal import baselines, folder_files, layout, originals
 from dynsal.config import RESERVED, Config, ConfigError, ModelConfig, stage_json
+from dynsal.errors import DataError
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -67,6 +68,7 @@ class Plan:
         self.train = [video for video, role in chosen.items() if role == "train" and video not in held_out]
         self.validation = [video for video in chosen if video in held_out]
         self.test = [video for video, role in chosen.items() if role == "test"]
+        problems += _file_problems(config, list(chosen))
         if not self.train:
             problems.append("dataset: no training video is left; check dataset.only and dataset.validation")
         if len(self.test) < 2:
@@ -240,6 +242,18 @@ def _folder_problems(config: Config) -> list[str]:
             f"gaze.px_per_deg: neither here nor in {folder / folder_files.SETTINGS}; how many pixels of the video make "
             "a degree?"
         )
+    return problems
+
+
+def _file_problems(config: Config, videos: list[str]) -> list[str]:
+    """Return which videos of a user's split have no usable video file or no gaze; nothing for other data sets."""
+    problems = []
+    for video in videos if config.dataset.name == "folder" else []:
+        for find in (folder_files.video_file, folder_files.gaze_file):
+            try:
+                find(originals.folder(config.dataset), video)
+            except DataError as error:
+                problems.append(str(error))
     return problems
 
 

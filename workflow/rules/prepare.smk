@@ -39,9 +39,7 @@ rule gaze:
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(
-            dataset=["name", "experiments", "eyes"], gaze=["px_per_deg"], prepare=["size"]
-        ),
+        cfg=smk_plan.fields(dataset=["name", "experiments", "eyes"], gaze=["px_per_deg"], prepare=["size"]),
         root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video:q} --raw {params.root:q} --frames {input.frames:q}"
