@@ -14,11 +14,11 @@ ENOUGH = 5
 """Rows below which nothing is guessed."""
 MOSTLY = 0.5
 FAR = 0.25
-"""Share of the picture's width or height by which the middle of all gaze may lie off centre: people video at the centre."""
+"""Share of the picture's width or height by which the middle of all gaze may lie off centre: people look there first."""
 
 
 def guess(videos: Sequence[Inspected], file: str, coordinates: str, findings: Findings) -> None:
-    """Note as warnings what is probably wrong with the gaze of one file, seen over all its videos."""
+    """Note as warnings what is probably wrong with the gaze, seen over all videos together."""
     videos = [video for video in videos if video.known.sum() >= ENOUGH]
     if not videos:
         return
@@ -51,14 +51,11 @@ def _position(videos: Sequence[Inspected], coordinates: str) -> tuple[str, str, 
             else "Is the screen's size in dataset.yaml right, and the video shown centred at native size?",
         )
     middles = np.array([_middle(video) - 0.5 for video in videos])
-    for axis, sides in enumerate((("left", "right"), ("above", "below"))):
-        off = middles[:, axis]
-        if (np.abs(off) > FAR).all() and len(set(np.sign(off).tolist())) == 1:
+    for off, sides in zip(middles.T, (("left of", "right of"), ("above", "below")), strict=True):
+        if (off < -FAR).all() or (off > FAR).all():
             return (
                 "off centre",
-                f"the gaze of every video lies far {sides[int(off[0] > 0)]} of the middle"
-                if axis == 0
-                else f"the gaze of every video lies far {sides[int(off[0] > 0)]} the middle",
+                f"the gaze of every video lies far {sides[int(off[0] > 0)]} the middle",
                 "Check the origin (top-left corner, y down), the offset and the scale in the overlay pictures",
             )
     return _NOTHING
@@ -81,28 +78,28 @@ def _middle(video: Inspected) -> NDArray[np.float64]:
 
 def _time(videos: Sequence[Inspected]) -> list[tuple[str, str, str]]:
     found = []
-    starts = [float(video.rows.table["when"].min()) for video in videos]
-    ends = [float(video.rows.table["when"].max()) for video in videos]
-    if videos[0].rows.by_frame:
-        past = [video.name for video, end in zip(videos, ends, strict=True) if end == video.frames]
-        if min(starts) == 1 and past:
-            found.append(
-                (
-                    "counted from 1",
-                    f"the first frame is 1, and that of {past[0]} ends one frame late",
-                    "Are frames counted from 1? The first must be 0",
-                )
+    by_frame = [video for video in videos if video.rows.by_frame]
+    past = [video.name for video in by_frame if video.rows.table["when"].max() == video.frames]
+    if past and min(video.rows.table["when"].min() for video in by_frame) == 1:
+        found.append(
+            (
+                "counted from 1",
+                f"no frame is 0, and the gaze of {past[0]} ends one frame after the video",
+                "Are frames counted from 1? The first must be 0",
             )
-    elif all(
-        video.frames / video.fps > 1 and end <= video.frames / video.fps + 1
-        for video, end in zip(videos, ends, strict=True)
-    ):
+        )
+    timed = [(video, float(video.rows.table["when"].max())) for video in videos if not video.rows.by_frame]
+    if timed and all(1 < _seconds(video) >= end - 1 for video, end in timed):
         found.append(
             (
                 "seconds",
-                f"no t_ms is larger than {max(ends):g}, the videos last up to "
-                f"{max(video.frames / video.fps for video in videos):.1f} s",
+                f"no t_ms is larger than {max(end for _, end in timed):g}, the videos last up to "
+                f"{max(_seconds(video) for video, _ in timed):.1f} s",
                 "Are these seconds? t_ms is in milliseconds",
             )
         )
     return found
+
+
+def _seconds(video: Inspected) -> float:
+    return video.frames / video.fps

@@ -64,10 +64,11 @@ def read_rows(path: Path, findings: Findings, *, shared: bool, video: str | None
     """
     path = Path(path)
     numbered = _parquet_rows(path, findings) if path.suffix == ".parquet" else _csv_rows(path, findings)
+    before = findings.problems
     try:
         _, header = next(numbered, (0, []))
         names = [name.strip() for name in header]
-        if not _header_is_right(path, names, findings, shared):
+        if findings.problems > before or not _header_is_right(path, names, findings, shared):
             return None
         reader = _RowReader(str(path), names, findings, None if shared else path.stem)
         for line, cells in numbered:
@@ -109,18 +110,17 @@ class _RowReader:
             return
         subject = cells[self.subject].strip()
         when = self._time(line, cells[self.when])
-        duration = None if self.duration is None else self._duration(line, cells[self.duration])
-        position = [self._number(line, name, cells[getattr(self, name)]) for name in ("x", "y")]
+        duration = math.nan if self.duration is None else self._duration(line, cells[self.duration])
+        x, y = self._number(line, "x", cells[self.x]), self._number(line, "y", cells[self.y])
         if not video or not subject:
             name = "subject" if video else "video"
             self._bad(f"no {name}", line, f"{name} is empty", f"Write which {name} the row belongs to")
-        elif when is not None and None not in position and (duration is not None or self.duration is None):
+        elif when is not None and duration is not None and x is not None and y is not None:
             self.lines.append(line)
             for key, text in (("video", video), ("subject", subject)):
                 self.texts[key].append(self._known.setdefault(text, text))
-            values = (when, math.nan if duration is None else duration, *position)
-            for numbers, value in zip(self.numbers.values(), values, strict=True):
-                numbers.append(value)  # type: ignore[arg-type]
+            for numbers, value in zip(self.numbers.values(), (when, duration, x, y), strict=True):
+                numbers.append(value)
 
     def rows(self) -> Rows:
         """Return what was kept."""
@@ -175,13 +175,9 @@ class _RowReader:
 
 
 def _header_is_right(path: Path, names: list[str], findings: Findings, shared: bool) -> bool:
-    before = findings.problems
-    file = str(path)
+    before, file = findings.problems, str(path)
     if not any(names):
-        if findings.problems == 0 or not findings.kept or findings.kept[-1].file != file:
-            findings.add(
-                "empty table", file, None, "is empty", "Write a header and one row per sample or fixation"
-            )
+        findings.add("empty table", file, None, "is empty", "Write a header and one row per fixation")
         return False
     if len(names) == 1 and (found := [mark for mark in ";\t|" if mark in names[0]]):
         shown = {"\t": "tabs"}.get(found[0], repr(found[0]))

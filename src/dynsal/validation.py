@@ -62,9 +62,10 @@ def validate(folder: Path, findings: Findings, n_samples: int, draw: Draw) -> li
             draw(video)
         video.samples.clear()
         videos.append(video)
-    for source in sorted({source for _, source in tables.values()}):
-        together = [video for video in videos if tables.get(video.name, (None, ""))[1] == source]
-        gaze_guesses.guess(together, source, settings.coordinates, findings)
+    seen = [video for video in videos if video.name in tables]
+    sources = sorted({source for _, source in tables.values()})
+    whole = sources[0] if len(sources) == 1 else str(folder / "gaze")
+    gaze_guesses.guess(seen, whole, settings.coordinates, findings)
     return videos
 
 
