@@ -43,7 +43,7 @@ FRAMES = 14
 
 def prepare(folder: Path) -> None:
     """Make two tiny videos, their clips and gaze, a model, and score files."""
-    given = params("dataset", "prepare")
+    given = params("dataset", "gaze", "prepare")
     for video in VIDEOS:
         generate(video, folder / "raw", 0, n_frames=FRAMES, n_viewers=4)
         common = {"params": given, "config": None, "video": video, "raw": folder / "raw"}
@@ -118,7 +118,7 @@ def data_stage(results: Path, name: str, video: str = PAN, **changes: dict) -> S
         "--raw",
         results / "raw",
         "--params",
-        params("dataset", "prepare", **changes),
+        params("dataset", "gaze", "prepare", **changes),
         "--out",
         out,
     ]
@@ -430,7 +430,12 @@ def test_flow_of_another_video(results):
     flow = results / "flow" / f"{PAN}.h5"
     video = "demo_pan_97_80x64"
     generate(video, results / "raw", 0, n_frames=FRAMES + 3, n_viewers=2)
-    other = {"params": params("dataset", "prepare"), "config": None, "video": video, "raw": results / "raw"}
+    other = {
+        "params": params("dataset", "gaze", "prepare"),
+        "config": None,
+        "video": video,
+        "raw": results / "raw",
+    }
     call("rescale", **other, out=results / "other.h5")
     extra = {"estimator": "farneback", "direction": "forward"}
     call("flow", **other, **extra, frames=results / "other.h5", out=results / "otherflow.h5")
@@ -611,7 +616,7 @@ def test_killed_in_the_middle_of_flow(results):
     video = "demo_pan_96_640x480"
     generate(video, results / "raw", 0, n_frames=40, n_viewers=2)
     size = {"prepare": {"size": [320, 240]}}
-    given = params("dataset", "prepare", **size)
+    given = params("dataset", "gaze", "prepare", **size)
     frames = results / "frames" / f"{video}.h5"
     call("rescale", params=given, config=None, video=video, raw=results / "raw", out=frames)
     stage = data_stage(results, "flow", video, **size)

@@ -13,7 +13,7 @@ from dynsal.config_docs import json_schema, reference
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("name", ["config", "hevc33", "diem"])
+@pytest.mark.parametrize("name", ["config", "hevc33", "diem", "folder"])
 def test_profiles_are_valid(name):
     """Every shipped profile parses."""
     assert load(ROOT / f"config/{name}.yaml").models

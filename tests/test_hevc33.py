@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from dynsal import layout
 from dynsal.config import DatasetConfig
 from dynsal.datasets import open_dataset
-from dynsal.datasets.hevc33 import Hevc33, frame_range, read_database
+from dynsal.datasets.hevc33 import Hevc33, read_database
 from dynsal.errors import DataError
+from dynsal.fixations import frame_range
 from dynsal.gaze import fixation_counts, to_working
 from dynsal.video import encode
 

@@ -7,11 +7,13 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 COMMANDS = {
     "predict": "saliency maps of a video, by a trained net or a baseline",
     "score": "score saliency maps against gaze",
     "validate": "check a folder of your own videos and gaze, and draw the gaze on sample frames",
+    "import-asc": "fixations from EyeLink's .asc files to a gaze.csv",
     "export": "write a trained net for other programs (safetensors, ONNX)",
 }
 """Command -> what it does in a line; its module has ``add_arguments(parser)`` and ``run(arguments) -> int | None``."""
@@ -27,14 +29,17 @@ def main(words: Sequence[str] | None = None) -> int:
             name, help=line, description=line, formatter_class=argparse.ArgumentDefaultsHelpFormatter
         )
         if words and words[0] == name:  # its module may be heavy, and no other command needs it
-            importlib.import_module(f"dynsal.commands.{name}").add_arguments(command)
+            _module(name).add_arguments(command)
     arguments = parser.parse_args(words)
 
     from dynsal.errors import report
 
     logging.basicConfig(level=logging.INFO, format="dynsal: %(message)s")
-    module = importlib.import_module(f"dynsal.commands.{arguments.command}")
-    return report(module.run, arguments)
+    return report(_module(arguments.command).run, arguments)
+
+
+def _module(command: str) -> ModuleType:
+    return importlib.import_module(f"dynsal.commands.{command.replace('-', '_')}")
 
 
 if __name__ == "__main__":

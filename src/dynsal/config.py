@@ -55,10 +55,14 @@ class DatasetConfig(Section):
         "`results/salicon2017`.",
     )
     folder: str | None = Field(None, description="`folder`: path of your videos and gaze (docs/datasets.md).")
+    label: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")] | None = Field(
+        None,
+        description="`folder`: results go to `results/<label>/`; `null` makes one of the folder's name.",
+    )
     split: str = Field(
         "demo",
         description="Split list `resources/splits/<split>.csv`: `demo`, `hevc33`, `borji20` (the paper's), `stavis17`, `salicon`, "
-        "`osie`.",
+        "`osie`; `folder` reads `split.csv` in the folder instead.",
     )
     validation: list[str] = Field(
         [], description="Videos taken out of the training list for validation; never test videos."
@@ -111,7 +115,7 @@ class GazeConfig(Section):
     px_per_deg: Positive | None = Field(
         None,
         description="Pixels of the source video (or screen) per degree; `null` takes the data set's own "
-        "(DIEM 50, hevc33 30, OSIE 24; SALICON 19, the Gaussian of its official maps).",
+        "(DIEM 50, hevc33 30, OSIE 24; SALICON 19, the Gaussian of its official maps; `folder` what its dataset.yaml says).",
     )
 
 
@@ -326,6 +330,11 @@ class Config(Section):
             )
         if self.dataset.source == "stavis" and self.dataset.name != "diem":
             problems.append(f"dataset.source: stavis is a form of diem, not of {self.dataset.name}")
+        named = [key for key in ("folder", "label") if getattr(self.dataset, key) is not None]
+        if self.dataset.name == "folder" and self.dataset.folder is None:
+            problems.append("dataset.folder: name folder needs it, the path of your videos and gaze")
+        if self.dataset.name != "folder" and named:
+            problems.append(f"dataset.{' and dataset.'.join(named)}: only for name folder")
         if len(set(self.seeds)) != len(self.seeds):
             problems.append(f"seeds: {self.seeds} repeats a seed")
         problems += [

@@ -33,6 +33,7 @@ def reference() -> str:
         "| `diem.yaml` | the paper: DIEM, 640x480, full width, 200,000 iterations |",
         "| `salicon.yaml` | 20,000 still images with mouse positions, for the transfer experiment: data only, so far |",
         "| `osie.yaml` | 700 still images with eye tracking, the substitute for SALICON: data only, so far |",
+        "| `folder.yaml` | a template for your own videos and gaze (docs/datasets.md) |",
         "",
         "Use one with `--configfile config/hevc33.yaml`, change single keys with `--config`, for example "
         '`--config seeds="[1,2,3]"`. Unknown keys and wrong types are refused, all errors at once. '

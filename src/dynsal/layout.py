@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -64,17 +65,31 @@ def repo_root() -> Path:
     )
 
 
-@functools.cache
-def _split(name: str) -> tuple[tuple[str, str], ...]:
+def split_file(path: Path) -> dict[str, str]:
+    """Return video -> 'train' or 'test', in the order of a split list.
+
+    Raises
+    ------
+    DataError
+        If there is no such file, or it has an error; with the line.
+    """
+    if not path.is_file():
+        raise DataError(
+            path, "there is no such split list", "`dynsal validate FOLDER --write-split` writes one"
+        )
     found: dict[str, str] = {}
-    path = _resource("splits", name)
     for where, row in table_rows(path, ("video", "split")):
         if row["split"] not in ("train", "test"):
             raise DataError(where, f"split {row['split']!r}", "It must be train or test")
         if row["video"] in found:
             raise DataError(where, f"{row['video']} is listed twice", "Keep one of the lines")
         found[row["video"]] = row["split"]
-    return tuple(found.items())
+    return found
+
+
+@functools.cache
+def _split(name: str) -> tuple[tuple[str, str], ...]:
+    return tuple(split_file(_resource("splits", name)).items())
 
 
 def split(name: str) -> dict[str, str]:
@@ -236,7 +251,11 @@ def _resource(folder: str, name: str) -> Path:
 
 def table_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
     """Return (file:line, row) for every row, after checking header and column counts."""
-    with path.open(encoding="utf-8", newline="") as stream:
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark in front
+    except UnicodeDecodeError:
+        raise DataError(path, "is not UTF-8", "Save it as CSV in UTF-8") from None
+    with io.StringIO(text, newline="") as stream:
         reader = csv.reader(stream)
         header = next(reader, [])
         if tuple(header) != columns:
@@ -244,7 +263,7 @@ def table_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, dict[str
                 f"{path}:1", f"the header is {','.join(header)}", f"It must be {','.join(columns)}"
             )
         rows = []
-        for cells in reader:
+        for cells in filter(None, reader):  # without blank lines
             where = f"{path}:{reader.line_num}"
             if len(cells) != len(columns) or not cells[0]:
                 raise DataError(

@@ -5,10 +5,13 @@ Names only, and no heavy import: the Snakefile, which every job parses again, as
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
-from dynsal import layout
+from dynsal import folder_files, layout
 from dynsal.config import DatasetConfig
 
 Names = Callable[[DatasetConfig, str], list[str]]
@@ -45,9 +48,20 @@ def _salicon_gaze(dataset: DatasetConfig, shard: str) -> list[str]:
     return [f"points/{shard.rpartition('_')[0]}.parquet", "images.zip"]
 
 
+def _folder_pictures(dataset: DatasetConfig, video: str) -> list[str]:
+    return [folder_files.video_file(folder(dataset), video)]
+
+
+def _folder_gaze(dataset: DatasetConfig, video: str) -> list[str]:
+    place = folder(dataset)
+    settings = [folder_files.SETTINGS] if (place / folder_files.SETTINGS).is_file() else []
+    return [folder_files.gaze_file(place, video), *settings, *_folder_pictures(dataset, video)]
+
+
 ORIGINALS: dict[str, Originals] = {
     "demo": Originals(_diem_pictures, _manifest),
     "diem": Originals(_diem_pictures, _manifest),
+    "folder": Originals(_folder_pictures, _folder_gaze),
     "hevc33": Originals(_hevc33_pictures, lambda *_: ["video_database.mat"]),
     "osie": Originals(lambda *_: ["manifest.json"], lambda *_: ["manifest.json"]),
     "salicon": Originals(lambda *_: ["images.zip"], _salicon_gaze),
@@ -59,8 +73,39 @@ STILLS = frozenset({"osie", "salicon"})
 
 
 def raw_root(dataset: DatasetConfig, ds: str) -> str:
-    """Return the folder of the original files, relative to the working directory.
+    """Return the folder of the original files, relative to the working directory; a user's own lie where they are."""
+    if dataset.name == "folder":
+        return str(folder(dataset))
+    return f"results/{'salicon' if dataset.name == 'salicon' else ds}/raw"  # its releases share the images
 
-    SALICON's releases share it: their images are the same.
+
+def folder(dataset: DatasetConfig) -> Path:
+    """Return the user's folder."""
+    return Path(os.path.normpath(Path(dataset.folder or "").expanduser()))
+
+
+def label(dataset: DatasetConfig) -> str:
+    """Return the name under ``results/``: that of the data set, or what a user's folder is called.
+
+    SALICON's releases must not be mixed and have one each.
     """
-    return f"results/{'salicon' if dataset.name == 'salicon' else ds}/raw"
+    if dataset.name == "salicon" and dataset.release == "2017":
+        return "salicon2017"
+    if dataset.name != "folder":
+        return dataset.name
+    name = re.sub("[^a-z0-9_-]+", "-", folder(dataset).resolve().name.lower()).strip("-_")
+    return dataset.label or name or "folder"
+
+
+def split(dataset: DatasetConfig) -> tuple[dict[str, str], str]:
+    """Return video -> 'train' or 'test' of the configured split, and the file that says so.
+
+    Raises
+    ------
+    DataError
+        If there is no such list, or it has an error; with the line.
+    """
+    if dataset.name == "folder":
+        path = folder(dataset) / folder_files.SPLIT
+        return layout.split_file(path), str(path)
+    return layout.split(dataset.split), f"resources/splits/{dataset.split}.csv"

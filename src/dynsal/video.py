@@ -77,6 +77,30 @@ def probe(path: Path) -> VideoInfo:
         )
 
 
+def packet_times(path: Path) -> NDArray[np.float64]:
+    """Return the time stamps of all pictures in seconds, ascending, without decoding; NaN if one has none.
+
+    Their number is the number of frames, but for rare ways of coding fields that `decode` refuses.
+
+    Raises
+    ------
+    DataError
+        As `probe`, or if the file cannot be read to its end.
+    """
+    times = []
+    with _open(Path(path)) as (container, stream):
+        try:
+            for packet in container.demux(stream):
+                if packet.size and not packet.is_discard:
+                    stamp = packet.dts if packet.pts is None else packet.pts
+                    times.append(np.nan if stamp is None else float(stamp * packet.time_base))
+        except FFmpegError as error:
+            raise DataError(
+                path, f"cannot be read after frame {len(times)} ({error.strerror})", _AGAIN
+            ) from error
+    return np.sort(np.array(times, np.float64))
+
+
 def decode(path: Path, wanted: Wanted | None = None) -> Iterator[tuple[float, NDArray[np.uint8] | None]]:
     """Yield (seconds, H x W x 3 uint8 BGR) of every frame, in decode order, on one core.
 

@@ -14,9 +14,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dynsal import layout, originals
-from dynsal.config import RESERVED, Config, ConfigError, DatasetConfig, ModelConfig, stage_json
+from dynsal import folder_files, layout, originals
+from dynsal.config import RESERVED, Config, ConfigError, ModelConfig, stage_json
 from dynsal.config_baselines import REGISTRY, Entry
+from dynsal.errors import DataError
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -25,6 +26,10 @@ _NEUTRAL = {
     "workflow",
 }  # fmt: skip
 """Modules that cannot change a result: values of the configuration come through params, the rest is plumbing."""
+
+
+_TAKEN = {*originals.ORIGINALS, "salicon2017", "baselines", "weights"} - {"folder"}
+"""Folders of results/ that a user's data set must not share."""
 
 
 class Plan:
@@ -38,13 +43,16 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.ds = label(config.dataset)
+        self.ds = originals.label(config.dataset)
         self.stills = config.dataset.name in originals.STILLS
-        roles = layout.split(config.dataset.split)
-        blind = layout.blind(config.dataset.split)
+        problems = _folder_problems(config)
+        if problems:
+            raise ConfigError("\n".join(problems))
+        roles, split_file = originals.split(config.dataset)
+        blind = layout.blind(config.dataset.split) if self.stills else []
         listed = {*roles, *blind}
         problems = [
-            f"dataset.{key}: {video} is not in resources/splits/{config.dataset.split}.csv"
+            f"dataset.{key}: {video} is not in {split_file}"
             for key in ("validation", "only")
             for video in getattr(config.dataset, key)
             if video not in listed
@@ -63,6 +71,7 @@ class Plan:
         self.train = [video for video, role in chosen.items() if role == "train" and video not in held_out]
         self.validation = [video for video in chosen if video in held_out]
         self.test = [video for video, role in chosen.items() if role == "test"]
+        problems += _file_problems(config, list(chosen))
         if not self.train:
             problems.append("dataset: no training video is left; check dataset.only and dataset.validation")
         self.blind = [video for video in blind if not config.dataset.only or video in config.dataset.only]
@@ -79,7 +88,7 @@ class Plan:
         self.models = sorted(config.models, key=lambda name: (*_paper_order(config.models[name]), name))
         self.seeds = config.seeds
         self.baselines = list(config.baselines.models)
-        unknown = set() if self.ds == "demo" else {"oracle"}
+        unknown = set() if config.dataset.name == "demo" else {"oracle"}
         if config.dataset.source == "stavis":
             unknown.add("human")  # its fixation maps do not say who looked
         self.floors = [name for name in RESERVED if name not in unknown]
@@ -136,7 +145,7 @@ class Plan:
 
     def truth(self, video: str) -> list[str]:
         """Return the file with the known gaze density, which only the synthetic demo has."""
-        return [f"results/{self.ds}/raw/{video}/truth.h5"] if self.ds == "demo" else []
+        return [f"results/{self.ds}/raw/{video}/truth.h5"] if self.config.dataset.name == "demo" else []
 
     def augment_factors(self, model: str) -> list[int]:
         """Return the low-resolution factors a model trains on besides the working size."""
@@ -247,9 +256,38 @@ class Plan:
         ]
 
 
-def label(dataset: DatasetConfig) -> str:
-    """Return the name of a data set's folder in results/; SALICON's releases must not be mixed and have one each."""
-    return "salicon2017" if dataset.name == "salicon" and dataset.release == "2017" else dataset.name
+def _folder_problems(config: Config) -> list[str]:
+    """Return what keeps a user's folder from being read at all; nothing for other data sets."""
+    if config.dataset.name != "folder":
+        return []
+    folder, label = originals.folder(config.dataset), originals.label(config.dataset)
+    if not folder.is_dir():
+        return [f"dataset.folder: there is no folder {folder}"]
+    problems = []
+    if re.search(r"[{}\n]", str(folder)):
+        problems.append(
+            f"dataset.folder: braces in {folder} would be patterns to Snakemake; rename the folder"
+        )
+    if label in _TAKEN:
+        problems.append(f"dataset.label: results/{label} belongs to something else; set another label")
+    if config.gaze.px_per_deg is None and folder_files.settings(folder).px_per_deg is None:
+        problems.append(
+            f"gaze.px_per_deg: neither here nor in {folder / folder_files.SETTINGS}; how many pixels of the video make "
+            "a degree?"
+        )
+    return problems
+
+
+def _file_problems(config: Config, videos: list[str]) -> list[str]:
+    """Return which videos of a user's split have no usable video file or no gaze; nothing for other data sets."""
+    problems = []
+    for video in videos if config.dataset.name == "folder" else []:
+        for find in (folder_files.video_file, folder_files.gaze_file):
+            try:
+                find(originals.folder(config.dataset), video)
+            except DataError as error:
+                problems.append(str(error))
+    return problems
 
 
 def _paper_order(model: ModelConfig) -> tuple[int, int]:

@@ -30,7 +30,7 @@ rule baseline:
         results=smk_results,
     shell:
         "python {input.script} --name {wildcards.baseline} --options {params.options:q} --files {input.files:q}"
-        " --video {wildcards.video} --videos {params.videos:q} {params.size} --raw {params.root:q}"
+        " --video {wildcards.video:q} --videos {params.videos:q} {params.size} --raw {params.root:q}"
         " --results {params.results:q} --params {params.cfg:q} --out {output.scores:q} --map {output.map:q}"
         " --log {log:q}"
 
@@ -83,7 +83,7 @@ rule pairs:
         size=smk_baseline_size,
         root=smk_raw,
     shell:
-        "python {input.script} --options {params.options:q} --files {input.files:q} --video {wildcards.video}"
+        "python {input.script} --options {params.options:q} --files {input.files:q} --video {wildcards.video:q}"
         " {params.size} --raw {params.root:q} --frames {input.frames:q} --gaze {input.gaze:q}"
         " --params {params.cfg:q} --out {output:q} --log {log:q}"
 

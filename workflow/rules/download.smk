@@ -22,7 +22,7 @@ rule demo:
     params:
         root=smk_raw,
     shell:
-        "python {input.script} --video {wildcards.video} --root {params.root:q} --log {log:q}"
+        "python {input.script} --video {wildcards.video:q} --root {params.root:q} --log {log:q}"
 
 
 rule fetch_diem:
@@ -44,7 +44,7 @@ rule fetch_diem:
         mirrors=smk_plan.params("mirrors"),
         root=smk_raw,
     shell:
-        "python {input.script} --video {wildcards.video} --root {params.root:q} --params {params.mirrors:q} --log {log:q}"
+        "python {input.script} --video {wildcards.video:q} --root {params.root:q} --params {params.mirrors:q} --log {log:q}"
 
 
 rule fetch_stavis:

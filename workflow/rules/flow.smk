@@ -23,6 +23,6 @@ rule flow:
         direction=smk_plan.config.flow.direction,
         root=smk_raw,
     shell:
-        "python {input.script} --video {wildcards.video} --raw {params.root:q} --frames {input.frames:q}"
+        "python {input.script} --video {wildcards.video:q} --raw {params.root:q} --frames {input.frames:q}"
         " --estimator {params.estimator} --direction {params.direction} --params {params.cfg:q}"
         " --out {output:q} --log {log:q}"

@@ -21,7 +21,7 @@ rule rescale:
         ),
         root=smk_raw,
     shell:
-        "python {input.script} --video {wildcards.video} --raw {params.root:q} --params {params.cfg:q}"
+        "python {input.script} --video {wildcards.video:q} --raw {params.root:q} --params {params.cfg:q}"
         " --out {output:q} --log {log:q}"
 
 
@@ -41,8 +41,12 @@ rule gaze:
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(dataset=["name", "source", "release", "experiments", "eyes"], prepare=["size"]),
+        cfg=smk_plan.fields(
+            dataset=["name", "source", "release", "experiments", "eyes"],
+            gaze=["px_per_deg"],
+            prepare=["size"],
+        ),
         root=smk_raw,
     shell:
-        "python {input.script} --video {wildcards.video} --raw {params.root:q} --frames {input.frames:q}"
+        "python {input.script} --video {wildcards.video:q} --raw {params.root:q} --frames {input.frames:q}"
         " --params {params.cfg:q} --out {output:q} --log {log:q}"

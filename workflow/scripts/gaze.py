@@ -27,7 +27,8 @@ def main(arguments: argparse.Namespace) -> None:
             "Use the video at its original size",
         )
     gaze = clip_to_video(gaze, decoded)
-    write_gaze(arguments.out, gaze, params.prepare.size, dataset.px_per_deg, arguments.video)
+    px_per_deg = params.gaze.px_per_deg or dataset.px_per_deg
+    write_gaze(arguments.out, gaze, params.prepare.size, px_per_deg, arguments.video)
     dropped = ", ".join(f"{count} {reason}" for reason, count in gaze.dropped.items() if count) or "none"
     frames = gaze.table["frame"].nunique()
     script.log.info(

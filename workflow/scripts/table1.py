@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
         plan.runs(),
         plan.test,
     )
-    table = tables.table(scores, order, config.dataset.name, config.table, pd.read_csv(arguments.paper))
+    table = tables.table(scores, order, plan.ds, config.table, pd.read_csv(arguments.paper))
     out = arguments.out
     trainings = {
         f"{model}/seed{seed}": json.loads(path.read_text(encoding="utf-8"))

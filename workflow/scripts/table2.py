@@ -24,9 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     order, rows = list(runs), list(config.baselines.models)
     scores = tables.load_scores(arguments.results, runs, plan.test)
     timings = pd.read_csv(arguments.timings).set_index("model")
-    table = tables.table(
-        scores, order, config.dataset.name, config.table, pd.read_csv(arguments.paper), baselines=rows
-    )
+    table = tables.table(scores, order, plan.ds, config.table, pd.read_csv(arguments.paper), baselines=rows)
     table["ms_per_frame"] = table["model"].map(timings["ms_per_frame"])
     best = tables.against_best(scores, order, rows, config.table)
     notes = {

@@ -17,6 +17,7 @@ REGISTRY = {
     "demo": "Demo",
     "diem": "Diem",
     "diem_stavis": "DiemStavis",
+    "folder": "Folder",
     "hevc33": "Hevc33",
     "osie": "Osie",
     "salicon": "Salicon",

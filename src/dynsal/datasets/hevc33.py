@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dynsal.datasets.base import Dataset, Decoded, Wanted, checked_frames
 from dynsal.errors import DataError
+from dynsal.fixations import frame_range, spread
 from dynsal.gaze import Gaze, Size, require_fixations, sort_table
 from dynsal.layout import hevc33_file
 from dynsal.video import decode, probe
@@ -76,7 +77,7 @@ class Hevc33(Dataset):
         return checked_frames(path, decode(path, wanted), clip.frames, SURPLUS_FRAMES, "the data base")
 
     def fixations(self, video: str) -> Gaze:
-        """Return one point per frame that a fixation covers, by the authors' rule (`frame_range`).
+        """Return one point per frame that a fixation covers, by the authors' rule (`dynsal.fixations.frame_range`).
 
         ``dropped`` counts fixations: those that start after the end of the clip, those outside the frame, and
         ``without_video``, which is the same for every video because such rows name none.
@@ -87,13 +88,10 @@ class Hevc33(Dataset):
         first, last = frame_range(start, duration, clip.fps, clip.frames)
         late = first > last
         outside = ~late & ((x < 0) | (x >= clip.size[0]) | (y < 0) | (y >= clip.size[1]))
-        kept = np.flatnonzero(~late & ~outside)
-        lengths = (last - first + 1)[kept]
-        source = np.repeat(kept, lengths)
-        offset = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        source, frame = spread(first, last, ~late & ~outside)
         viewers = np.array([str(int(number)) for number in subject], dtype=object)
         gaze = Gaze(
-            sort_table(first[source] + offset, viewers[source], x[source] - 0.5, y[source] - 0.5),
+            sort_table(frame, viewers[source], x[source] - 0.5, y[source] - 0.5),
             {
                 "without_video": self.database.without_video,
                 "starts_after_end": int(late.sum()),
@@ -113,24 +111,6 @@ class Hevc33(Dataset):
             raise DataError(
                 self.root / "video_database.mat", f"has no video {video}", f"It has {known}"
             ) from None
-
-
-def frame_range(
-    start: NDArray[np.float64], duration: NDArray[np.float64], fps: float, frames: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first and last frame, from 0, that fixations cover; first > last where there is none.
-
-    The authors' rule: with dt = 1000 / fps, the frames (from 1) ceil(start / dt) .. ceil((start + duration) / dt),
-    clipped to 1 .. ``frames``.
-    """
-    first = np.maximum(_ceil(start, fps), 1)
-    last = np.minimum(_ceil(start + duration, fps), frames)
-    return first - 1, last - 1
-
-
-def _ceil(ms: NDArray[np.float64], fps: float) -> NDArray[np.int64]:
-    # ms * fps / 1000 is exact for whole milliseconds and rates but for one rounding; ms / (1000 / fps) has two.
-    return np.ceil(ms * fps / 1000).astype(np.int64)
 
 
 def read_database(path: Path) -> Database:
