@@ -191,7 +191,6 @@ def test_plan(folder):
     assert plan.path("gaze", "a") == "results/mine/gaze/a.parquet"
     assert plan.raw_video("a") == [f"{folder}/videos/a.mp4"]
     assert plan.raw_gaze("a")[:2] == [f"{folder}/gaze.csv", f"{folder}/dataset.yaml"]
-    assert plan.registry() == []
     assert "oracle" not in plan.floors
     assert workflow.Plan(config(folder, label="x-1")).ds == "x-1"
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from dynsal import folder_files, layout
+from dynsal import layout
 from dynsal.config import DatasetConfig
 
 Names = Callable[[DatasetConfig, str], list[str]]
@@ -48,11 +48,18 @@ def _salicon_gaze(dataset: DatasetConfig, shard: str) -> list[str]:
     return [f"points/{shard.rpartition('_')[0]}.parquet", "images.zip"]
 
 
+# What knows a user's folder is imported where it is asked for, so that steps of other data sets do not depend on it.
+
+
 def _folder_pictures(dataset: DatasetConfig, video: str) -> list[str]:
+    from dynsal import folder_files
+
     return [folder_files.video_file(folder(dataset), video)]
 
 
 def _folder_gaze(dataset: DatasetConfig, video: str) -> list[str]:
+    from dynsal import folder_files
+
     place = folder(dataset)
     settings = [folder_files.SETTINGS] if (place / folder_files.SETTINGS).is_file() else []
     return [folder_files.gaze_file(place, video), *settings, *_folder_pictures(dataset, video)]
@@ -106,6 +113,8 @@ def split(dataset: DatasetConfig) -> tuple[dict[str, str], str]:
         If there is no such list, or it has an error; with the line.
     """
     if dataset.name == "folder":
+        from dynsal import folder_files
+
         path = folder(dataset) / folder_files.SPLIT
         return layout.split_file(path), str(path)
     return layout.split(dataset.split), f"resources/splits/{dataset.split}.csv"

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from dynsal import folder_files, layout, originals
+from dynsal import layout, originals
 from dynsal.config import RESERVED, Config, ConfigError, ModelConfig, stage_json
 from dynsal.config_baselines import REGISTRY, Entry
 from dynsal.errors import DataError
@@ -260,6 +260,8 @@ def _folder_problems(config: Config) -> list[str]:
     """Return what keeps a user's folder from being read at all; nothing for other data sets."""
     if config.dataset.name != "folder":
         return []
+    from dynsal import folder_files
+
     folder, label = originals.folder(config.dataset), originals.label(config.dataset)
     if not folder.is_dir():
         return [f"dataset.folder: there is no folder {folder}"]
@@ -280,8 +282,12 @@ def _folder_problems(config: Config) -> list[str]:
 
 def _file_problems(config: Config, videos: list[str]) -> list[str]:
     """Return which videos of a user's split have no usable video file or no gaze; nothing for other data sets."""
+    if config.dataset.name != "folder":
+        return []
+    from dynsal import folder_files
+
     problems = []
-    for video in videos if config.dataset.name == "folder" else []:
+    for video in videos:
         for find in (folder_files.video_file, folder_files.gaze_file):
             try:
                 find(originals.folder(config.dataset), video)
