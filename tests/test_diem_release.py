@@ -84,7 +84,8 @@ def test_a_release_from_address_to_table(tmp_path):
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        while len(server.requests) < 3:  # of the five connections that it takes
+        part = folder / "results/diem/archive/.diem.tar.gz.part"
+        while not part.exists() or part.stat().st_size < 3 * server.piece:  # after three of five connections
             assert first.poll() is None
             time.sleep(0.02)
         os.killpg(first.pid, signal.SIGKILL)
@@ -95,8 +96,7 @@ def test_a_release_from_address_to_table(tmp_path):
         assert done.rc == 0, done.text[-3000:]
         starts = [start for _, start in server.requests]
         assert starts == sorted(set(starts))  # nothing that has come is asked for again
-        assert len(starts) in (5, 6)
-        assert server.sent < 1.3 * len(server.data)  # the kill lost what had not reached the disk
+        assert server.sent == len(server.data)
 
     for name in [*TRAIN, *TEST]:
         raw = tree(folder / "results/diem/raw" / name)
