@@ -139,6 +139,15 @@ def test_the_first_frames_are_blank_in_pqft2_and_still_images_in_guo():
     assert abs(still[3] - guo_map(frames[3].bgr)).max() > 0.01
 
 
+@pytest.mark.parametrize(("variant", "alone"), [("pqft2", pqft2_map), ("guo", guo_map)])
+def test_a_stream_of_one_frame_is_a_still_image(variant, alone):
+    (frame,) = video(1)
+    ((index, saliency),) = Pqft(PqftOptions(variant=variant), {}).maps([frame])
+    assert index == frame.index
+    np.testing.assert_array_equal(saliency, alone(frame.bgr))
+    assert saliency.any()
+
+
 def test_a_still_image_has_no_motion():
     bgr = video(1)[0].bgr
     np.testing.assert_array_equal(pqft2_map(bgr), pqft2_map(bgr, bgr))

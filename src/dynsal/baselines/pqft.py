@@ -5,7 +5,7 @@ wherever a score is shown.
 
 ``pqft2``
     Le Ngo's program, which the DIEM benchmark calls. Frames are squeezed to 64 x 64. Zero map for a frame that has no
-    frame ``tau`` before it.
+    frame ``tau`` before it; a stream of one frame is a still image and has a map, without motion.
 ``guo``
     Guo's own program. Frames are shrunk to 64 rows at their aspect. A frame that has no frame ``tau`` before it is
     treated as a still image, without motion.
@@ -16,6 +16,7 @@ noise (below 1e-12 of the largest) count as zero, since the phase of noise is no
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -90,7 +91,13 @@ class Pqft:
         """Yield the map of every kept frame; see `dynsal.baselines.base.Baseline`."""
         variant = _VARIANTS[self._options.variant]
         recent: deque[_Lazy] = deque(maxlen=self._options.tau)
-        for frame in same_size(frames):
+        checked = same_size(frames)
+        opening = list(itertools.islice(checked, 2))
+        if len(opening) == 1 and opening[0].kept:  # a still image: no motion, rather than no map
+            small = variant.shrunk(opening[0].bgr)
+            yield opening[0].index, variant.map(small, small, opening[0].bgr.shape[:2])
+            return
+        for frame in itertools.chain(opening, checked):
             now = _Lazy(frame.bgr, variant)
             shape = frame.bgr.shape[:2]
             if frame.kept and len(recent) == self._options.tau:
