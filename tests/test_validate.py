@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import struct
+from fractions import Fraction
 
 import av
 import cv2
@@ -299,6 +301,41 @@ def test_broken_video(folder, check, keep):
     assert {line.split()[0] for line in lines if "64x48" in line} == {"a", "c"}
 
 
+def test_turned_video(folder, check):
+    """A phone's video held upright: frames are stored lying, and a matrix in the track header tells players to turn."""
+    path = folder / "videos" / "a.mp4"
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 44
+    data[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    status, lines = check()
+    assert status == 1
+    assert lines[0].startswith(f"{path}: players turn it clockwise by 90 degrees")
+
+
+def test_pixels_that_are_not_square(folder, check):
+    path = folder / "videos" / "a.mp4"
+    picture = av.VideoFrame.from_ndarray(np.zeros((SIZE[1], SIZE[0], 3), np.uint8), "bgr24")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        for _ in range(FRAMES):
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    status, lines = check()
+    assert status == 0
+    assert lines[0].startswith(f"{path}: warning: its pixels are not square (4:3)")
+
+
+def test_no_row_of_a_video_counts(folder, check):
+    """The run would stop there, so it is no mere warning."""
+    write_gaze(folder, [line if not line.startswith("b") else "b,p1,99999,400,5,5" for line in rows()])
+    status, lines = check()
+    assert status == 1
+    assert any("gaze.csv: no row of b counts (12 after_video_end)" in line for line in lines)
+
+
 def write_irregular(path):
     """Write a video whose second half runs at half the rate."""
     with av.open(str(path), "w") as container:
@@ -395,10 +432,10 @@ GUESSES = [
 
 @pytest.mark.parametrize(("change_row", "message"), GUESSES)
 def test_guess(folder, check, change_row, message):
-    """Only a warning: a strange table may be right."""
+    """Only a warning: a strange table may be right. If no row is left, a run would stop, and that is a problem."""
     write_gaze(folder, scaled(change_row))
     status, lines = check()
-    assert status == 0
+    assert status == any(": no row of " in line for line in lines)
     assert any("gaze.csv: warning: " in line and message in line for line in lines), lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from dynsal.folder_files import FolderSettings
 from dynsal.gaze import Size
 from dynsal.gaze_placement import Placement, place
 from dynsal.gaze_table import Rows
-from dynsal.video import decode, packet_times, probe
+from dynsal.video import decode, display, packet_times, probe
 
 _NO_ROWS = pd.DataFrame(
     {
@@ -38,6 +39,10 @@ class Inspected:
     size: Size
     irregular: bool
     """Whether the frames do not come at a constant rate."""
+    turned: int
+    """Degrees by which players turn the frames clockwise, and `dynsal.video.decode` does not."""
+    pixel: Fraction
+    """Width of a pixel / its height."""
     samples: dict[int, NDArray[np.uint8]]
     """Frame -> its picture (H x W x 3 BGR), for the frames to draw."""
     rows: Rows
@@ -92,6 +97,7 @@ def inspect(path: Path, rows: Rows | None, settings: FolderSettings, n_samples: 
         If the video cannot be decoded to its end, or is larger than the screen of dataset.yaml.
     """
     info, times = probe(path), packet_times(path)
+    turned, pixel = display(path)
     size = (info.width, info.height)
     rows = rows or Rows(_NO_ROWS, by_frame=False)
     placed = place(rows, info.fps, len(times), size, origin(settings, size, path.parents[1]))
@@ -103,4 +109,6 @@ def inspect(path: Path, rows: Rows | None, settings: FolderSettings, n_samples: 
         if picture is not None:
             samples[frames - 1] = picture
     drift = np.abs(times - times[0] - np.arange(len(times)) / info.fps).max() * info.fps
-    return Inspected(path.stem, path, frames, info.fps, size, bool(drift > 0.5), samples, rows, placed)
+    return Inspected(
+        path.stem, path, frames, info.fps, size, bool(drift > 0.5), turned, pixel, samples, rows, placed
+    )

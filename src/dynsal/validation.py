@@ -57,7 +57,19 @@ def validate(folder: Path, findings: Findings, n_samples: int, draw: Draw) -> li
         except DataError as error:
             findings.add_error("video", error)
             continue
+        check_display(video, findings)
         if rows is not None:
+            if not video.placed.kept.any():
+                reasons = ", ".join(
+                    f"{int(bad.sum())} {why}" for why, bad in video.placed.dropped.items() if bad.any()
+                )
+                findings.add(
+                    "no usable gaze",
+                    source,
+                    None,
+                    f"no row of {name} counts ({reasons})",
+                    "Check its units and origin",
+                )
             warn_about(video, source, findings)
             draw(video)
         video.samples.clear()
@@ -223,6 +235,27 @@ def propose_split(videos: list[str], seed: int = 0) -> dict[str, str]:
     n_test = max(2, round(TEST_SHARE * len(names)))
     test = set(np.random.default_rng(seed).permutation(names)[:n_test].tolist())
     return {name: "test" if name in test else "train" for name in names}
+
+
+def check_display(video: Inspected, findings: Findings) -> None:
+    """Note where players show other pixels than are stored: gaze would be laid over the wrong ones."""
+    if video.turned:
+        findings.add(
+            "turned",
+            str(video.path),
+            None,
+            f"players turn it clockwise by {video.turned} degrees; a run uses the frames as they are stored",
+            "Write it again with ffmpeg -i IN OUT, which turns the frames themselves",
+        )
+    if video.pixel != 1:
+        findings.add(
+            "pixels",
+            str(video.path),
+            None,
+            f"its pixels are not square ({video.pixel.numerator}:{video.pixel.denominator})",
+            "Positions must be in stored pixels; or scale it to the size at which it was shown",
+            warning=True,
+        )
 
 
 def warn_about(video: Inspected, source: str, findings: Findings) -> None:

@@ -101,6 +101,25 @@ def packet_times(path: Path) -> NDArray[np.float64]:
     return np.sort(np.array(times, np.float64))
 
 
+def display(path: Path) -> tuple[int, Fraction]:
+    """Return what players do to the frames and `decode` does not: turn them clockwise, by degrees, and widen pixels.
+
+    The second value is a pixel's width / height.
+
+    Raises
+    ------
+    DataError
+        As `probe`, or if the first frame cannot be decoded.
+    """
+    path = Path(path)
+    with _open(path) as (container, stream):
+        try:
+            frame = next(container.decode(stream))
+        except (FFmpegError, StopIteration) as error:
+            raise DataError(path, "is damaged or cut short at frame 0", _AGAIN) from error
+        return -frame.rotation % 360, stream.sample_aspect_ratio or Fraction(1)
+
+
 def decode(path: Path, wanted: Wanted | None = None) -> Iterator[tuple[float, NDArray[np.uint8] | None]]:
     """Yield (seconds, H x W x 3 uint8 BGR) of every frame, in decode order, on one core.
 
