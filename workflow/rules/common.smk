@@ -24,6 +24,11 @@ try:
 except (ConfigError, DataError) as error:
     raise WorkflowError(str(error)) from None
 
+# By the environment, not by params: another mirror folder makes no finished download wrong.
+os.environ["DYNSAL_MIRROR"] = os.pathsep.join(
+    dict.fromkeys([*smk_plan.config.mirrors, *filter(None, [os.environ.get("DYNSAL_MIRROR")])])
+)
+
 DS = smk_plan.ds
 smk_dataset = f"datasets.{smk_reader(smk_plan.config.dataset)}"
 

@@ -1,5 +1,6 @@
 # Needs: nothing (demo), a mirror folder, files put into downloads/ by hand, or the network (all others).
-# Makes: results/{ds}/raw/..., the original files, verified and read-only.
+# Makes: results/{ds}/raw/..., the original files, verified and read-only. Nothing here depends on where mirror folders are or
+# on the code that fetches: a verified file is right, and is never fetched again (mirrors come by the environment).
 
 
 rule demo:
@@ -28,7 +29,7 @@ rule demo:
 rule fetch_diem:
     """Bring one DIEM video and its event files: from a mirror folder, or out of the release archive."""
     input:
-        script=smk_script("fetch_diem"),
+        script=ancient(smk_script("fetch_diem")),
     output:
         video="results/{ds}/raw/{video}/video/{video}.mp4",
         manifest="results/{ds}/raw/{video}/manifest.json",
@@ -41,16 +42,15 @@ rule fetch_diem:
     conda:
         "../../envs/data.yaml"
     params:
-        mirrors=smk_plan.params("mirrors"),
         root=smk_raw,
     shell:
-        "python {input.script} --video {wildcards.video:q} --root {params.root:q} --params {params.mirrors:q} --log {log:q}"
+        "python {input.script} --video {wildcards.video:q} --root {params.root:q} --log {log:q}"
 
 
 rule fetch_stavis:
     """Fetch and index DIEM as preprocessed for STAViS, which stays packed; list where each video's files lie."""
     input:
-        script=smk_script("fetch_stavis"),
+        script=ancient(smk_script("fetch_stavis")),
     output:
         expand("results/{{ds}}/raw/stavis/{video}.json", video=smk_plan.videos),
     log:
@@ -62,17 +62,16 @@ rule fetch_stavis:
     conda:
         "../../envs/data.yaml"
     params:
-        mirrors=smk_plan.params("mirrors"),
         root=smk_raw,
         videos=smk_plan.videos,
     shell:
-        "python {input.script} --videos {params.videos:q} --root {params.root:q} --params {params.mirrors:q} --log {log:q}"
+        "python {input.script} --videos {params.videos:q} --root {params.root:q} --log {log:q}"
 
 
 rule download:
     """Fetch one registered file of a data set, of the weights or of the baselines; verified by dynsal.download."""
     input:
-        script=smk_script("download"),
+        script=ancient(smk_script("download")),
     output:
         "results/{ds}/raw/{file}",
     log:
@@ -84,17 +83,15 @@ rule download:
         file=smk_registered,
     conda:
         "../../envs/data.yaml"
-    params:
-        mirrors=smk_plan.params("mirrors"),
     shell:
-        "python {input.script} --dataset {wildcards.ds} --file {wildcards.file:q} --params {params.mirrors:q}"
+        "python {input.script} --dataset {wildcards.ds} --file {wildcards.file:q}"
         " --out {output:q} --log {log:q}"
 
 
 rule download_all:
     """Fetch a data set of many small files, several at once; the manifest lists them with their SHA-256."""
     input:
-        script=smk_script("download"),
+        script=ancient(smk_script("download")),
     output:
         "results/{ds}/raw/manifest.json",
     log:
@@ -106,8 +103,6 @@ rule download_all:
     conda:
         "../../envs/data.yaml"
     params:
-        mirrors=smk_plan.params("mirrors"),
         root="results/{ds}/raw",
     shell:
-        "python {input.script} --dataset {wildcards.ds} --all --params {params.mirrors:q}"
-        " --out {params.root:q} --log {log:q}"
+        "python {input.script} --dataset {wildcards.ds} --all" " --out {params.root:q} --log {log:q}"

@@ -1,4 +1,4 @@
-"""Fetch one file of a registry, or all of them: folders first, then addresses; verified, resumable.
+"""Fetch one file of a registry, or all of them: folders of DYNSAL_MIRROR first, then addresses; verified, resumable.
 
 By hand: python workflow/scripts/download.py --dataset weights --all --out results/weights/raw
 """
@@ -12,12 +12,11 @@ from dynsal.download import fetch, fetch_all
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    mirrors = script.read_params(arguments).mirrors if arguments.params or arguments.config else []
     if arguments.all:
-        fetch_all(arguments.dataset, arguments.out, mirrors)
+        fetch_all(arguments.dataset, arguments.out)
     else:
         row = layout.registry_row(arguments.dataset, arguments.file)
-        fetch(row, arguments.out, mirrors, arguments.dataset)
+        fetch(row, arguments.out, dataset=arguments.dataset)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from dynsal.diem_release import fetch_diem_video
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    params = script.read_params(arguments)
-    fetch_diem_video(arguments.video, arguments.root, params.mirrors)
+    fetch_diem_video(arguments.video, arguments.root)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from dynsal.stavis_release import fetch_stavis
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    params = script.read_params(arguments)
-    fetch_stavis(arguments.videos, arguments.root, params.mirrors)
+    fetch_stavis(arguments.videos, arguments.root)
 
 
 if __name__ == "__main__":
