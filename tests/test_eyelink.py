@@ -67,6 +67,14 @@ def test_eyes(convert):
     assert [line.split(",")[1] for line in both[1:]] == ["S1_L", "S1_R", "S1_L", "S1_L"]
 
 
+def test_fixations_without_a_position(convert, caplog):
+    """Left out and counted, those during a video only."""
+    lost = "EFIX L   2320\t2390\t71\t  .\t  .\t   0\n"
+    recording = RECORDING.replace("ESACC", f"{lost}{lost}ESACC") + lost
+    assert convert(recording) == (0, LEFT)
+    assert "S1.asc: 2 fixation(s) without a position left out" in caplog.text
+
+
 def test_several_viewers(convert):
     table = convert(RECORDING, RECORDING.replace("640.5", "99"))[1]
     assert table == LEFT + LEFT.split("\n", 1)[1].replace("S1", "S2").replace("640.5", "99")

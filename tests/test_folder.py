@@ -72,11 +72,17 @@ def test_sample_lies_in_its_frame(frame, fps, part, frames):
     assert covered(made(float(frame), math.nan, by_frame=True), float(fps), frames) == expected
 
 
-@given(st.integers(0, 100), st.integers(0, 40), RATES)
-def test_fixation_given_by_its_frame(frame, length, fps):
-    """It starts in that frame; n frames' worth of ms cover n frames, and none is as good as one."""
-    duration = float(length * 1000 / fps) - 0.01 if length else 0.0
-    expected = [at for at in range(frame, frame + max(length, 1)) if at < 60]
+@given(
+    st.integers(0, 100),
+    st.integers(0, 40),
+    st.sampled_from([Fraction(24), Fraction(25), Fraction("29.97"), Fraction(30000, 1001), Fraction(30), Fraction(50),
+                     Fraction(60)]),
+    st.sampled_from([Fraction(0), Fraction(1, 1000), Fraction(1, 2), Fraction(999, 1000)]),
+)  # fmt: skip
+def test_fixation_given_by_its_frame(frame, length, fps, part):
+    """It starts with that frame; n frames' worth of ms cover n frames, a part of a frame one more, none as good as one."""
+    duration = float((length + part) * 1000 / fps)
+    expected = [at for at in range(frame, frame + max(length + (part > 0), 1)) if at < 60]
     assert covered(made(float(frame), duration, by_frame=True), float(fps), 60) == expected
 
 

@@ -4,13 +4,14 @@ The lines that count, with times in ms of the tracker's clock::
 
     MSG <t> TRIALID <video>                    a trial begins, and which video it shows
     MSG <t> VIDEO_START                        the first frame is on the screen
-    EFIX <L or R> <from> <to> <duration> <x> <y> <pupil>
+    EFIX <L or R> <from> <to> <duration> <x> <y> <pupil>      a dot for x and y where the tracker lost the eye
 
 What an experiment writes into its messages is its own affair, so both patterns can be replaced.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Literal
 
 from dynsal.errors import DataError
+
+log = logging.getLogger(__name__)
 
 VIDEO = r"TRIALID (?P<video>\S+)"
 """Searched in every message; its group ``video`` is the video's name, with or without the file's suffix."""
@@ -70,7 +73,7 @@ def patterns(video: str, start: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def read_asc(path: Path, video: re.Pattern[str], start: re.Pattern[str]) -> list[Fixation]:
-    """Return the fixations of both eyes in one recording, in the file's order.
+    """Return the fixations of both eyes in one recording, in the file's order; those without a position are logged.
 
     Raises
     ------
@@ -79,15 +82,19 @@ def read_asc(path: Path, video: re.Pattern[str], start: re.Pattern[str]) -> list
     """
     path = Path(path)
     try:
-        found = list(
+        read = list(
             _fixations(path, path.read_text(encoding="utf-8", errors="replace").splitlines(), video, start)
         )
     except OSError as error:
         raise DataError(path, f"cannot be read ({error.strerror})", "Check the name") from None
+    lost = sum(fixation is None for fixation in read)
+    if lost:
+        log.warning("%s: %d fixation(s) without a position left out", path, lost)
+    found = [fixation for fixation in read if fixation is not None]
     if not found:
         raise DataError(
             path,
-            "has no fixation (EFIX) after a message that starts a video",
+            "has no fixation (EFIX) with a position after a message that starts a video",
             f"Set --video and --start to what your messages look like ({video.pattern!r} and {start.pattern!r} were "
             "looked for); .edf files must be converted with edf2asc",
         )
@@ -96,7 +103,8 @@ def read_asc(path: Path, video: re.Pattern[str], start: re.Pattern[str]) -> list
 
 def _fixations(
     path: Path, lines: Iterable[str], video: re.Pattern[str], start: re.Pattern[str]
-) -> Iterator[Fixation]:
+) -> Iterator[Fixation | None]:
+    """Yield the fixations during a video; None for one without a position."""
     name, zero = "", None
     for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
@@ -128,8 +136,10 @@ def _name(match: re.Match[str]) -> str:
     return _SUFFIX.sub("", re.split(r"[/\\]", name)[-1].strip())
 
 
-def _fixation(where: str, line: str, video: str, zero: float) -> Fixation:
+def _fixation(where: str, line: str, video: str, zero: float) -> Fixation | None:
     cells = line.split()
+    if cells[1:2] in (["L"], ["R"]) and "." in cells[5:7]:
+        return None
     try:
         begin, _, duration, x, y = (float(cell) for cell in cells[2:7])
         eye = cells[1]

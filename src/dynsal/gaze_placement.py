@@ -39,8 +39,8 @@ class Placement:
 def place(rows: Rows, fps: float, frames: int, size: Size, origin: tuple[float, float]) -> Placement:
     """Return which frames the rows of one video cover, and where.
 
-    A fixation with a duration covers frames by `dynsal.fixations.frame_range`; one that is given by its frame starts in
-    that frame. A sample without duration lies in frame floor(t_ms * fps / 1000), or in the frame that it names.
+    A fixation with a duration covers frames by `dynsal.fixations.frame_range`; one that is given by its frame starts with
+    that frame and covers as many as its duration begins, at least one. A sample without duration lies in frame floor(t_ms * fps / 1000), or in the frame that it names.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def place(rows: Rows, fps: float, frames: int, size: Size, origin: tuple[float, 
     length = np.where(lasting, duration, 0.0)
     if rows.by_frame:
         first = when.astype(np.int64)
-        _, end = frame_range(when * 1000 / fps, length, fps, frames)
-        last = np.where(lasting, np.maximum(first, end), first)
+        covered = np.ceil(length * fps / 1000 - SLACK).astype(np.int64)
+        last = np.minimum(first + np.maximum(covered, 1), frames) - 1
     else:
         sample = np.floor(when * fps / 1000 + SLACK).astype(np.int64)
         start, end = frame_range(when, length, fps, frames)

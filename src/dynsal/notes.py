@@ -32,11 +32,6 @@ def common(plan: Plan, scores: pd.DataFrame, name: str) -> dict[str, str]:
         notes["demo"] = (
             "synthetic videos and viewers: the numbers show that the pipeline works, nothing about people"
         )
-    if plan.config.dataset.source == "stavis":
-        notes["no human row"] = (
-            "DIEM's fixation maps as preprocessed for STAViS do not say who looked, and count a pixel once however "
-            "many looked there"
-        )
     if plan.config.dataset.name != "diem":
         notes["paper"] = (
             "its figures are for DIEM and are not comparable with this data set; only the order may be"
