@@ -70,8 +70,7 @@ def test_eyes(convert):
 def test_fixations_without_a_position(convert, caplog):
     """Left out and counted, those during a video only."""
     lost = "EFIX L   2320\t2390\t71\t  .\t  .\t   0\n"
-    recording = RECORDING.replace("ESACC", f"{lost}{lost}ESACC") + lost
-    assert convert(recording) == (0, LEFT)
+    assert convert(lost + RECORDING.replace("ESACC", f"{lost}{lost}ESACC")) == (0, LEFT)
     assert "S1.asc: 2 fixation(s) without a position left out" in caplog.text
 
 

@@ -94,7 +94,8 @@ def read_caffemodel(path: Path) -> dict[str, list[NDArray[np.float32]]]:
 
     Notes
     -----
-    The peak of memory is about twice the file's size: the message beside the arrays.
+    The peak of memory is about twice the file's size (the message beside the arrays), or three times where the numbers
+    are not packed.
     """
     path = Path(path)
     found: dict[str, list[NDArray[np.float32]]] = {}
