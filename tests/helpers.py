@@ -105,13 +105,13 @@ def command(name: str, *words: object, scripts: Path = SCRIPTS) -> list[str]:
     return [sys.executable, str(scripts / f"{name}.py"), *map(str, words)]
 
 
-def run_script(name: str, *words: object, cwd: Path, scripts: Path = SCRIPTS) -> SimpleNamespace:
-    """Run a script as a rule would; returns ``rc``, the ``log`` file's text, and ``stderr``."""
+def run_script(name: str, *words: object, cwd: Path, scripts: Path = SCRIPTS, **more: str) -> SimpleNamespace:
+    """Run a script as a rule would, with ``more`` in its environment; returns ``rc``, the ``log``'s text, ``stderr``."""
     log = cwd / "logs" / f"{name}.log"
     done = subprocess.run(
         command(name, *words, "--log", log, scripts=scripts),
         cwd=cwd,
-        env=environment(PYTHONPATH=str(scripts.parents[1] / "src")),
+        env=environment(PYTHONPATH=str(scripts.parents[1] / "src"), **more),
         capture_output=True,
         text=True,
         timeout=120,

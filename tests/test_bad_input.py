@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -356,9 +357,8 @@ def test_wrong_checksum_in_the_mirror(tmp_path):
     mirrored.write_bytes(bad)
     out = tmp_path / "raw" / "clip.avi"
     words = ["--dataset", "toy", "--file", "clip.avi", "--out", out]
-    words += ["--params", params("mirrors").replace("[]", f'["{tmp_path / "mirror"}"]')]
-    scripts = checkout / "workflow" / "scripts"
-    done = run_script("download", *words, cwd=tmp_path, scripts=scripts)
+    given = {"scripts": checkout / "workflow" / "scripts", "DYNSAL_MIRROR": str(tmp_path / "mirror")}
+    done = run_script("download", *words, cwd=tmp_path, **given)
     errors = [line for line in done.log.splitlines() if " ERROR " in line]
     assert done.rc == 1
     assert len(errors) == 1
@@ -368,17 +368,27 @@ def test_wrong_checksum_in_the_mirror(tmp_path):
     assert not list(out.parent.iterdir())
     assert mirrored.read_bytes() == bad
     mirrored.write_bytes(good)
-    assert run_script("download", *words, cwd=tmp_path, scripts=scripts).rc == 0
+    assert run_script("download", *words, cwd=tmp_path, **given).rc == 0
     assert out.read_bytes() == good
 
 
 def test_diem_without_a_mirror(tmp_path):
-    """The message says where DIEM comes from and how to lay it out."""
-    out = tmp_path / "raw" / "diem_video_640x480" / "manifest.json"
-    words = ["--video", out.parent.name, "--root", tmp_path / "raw", "--params", '{"mirrors": []}']
-    Stage(tmp_path / "raw", "fetch_diem", out, *words).refuses(
-        out.parent, "by hand", "thediemproject", "DYNSAL_MIRROR"
-    )
+    """The message says where DIEM comes from, in which forms, and where to put it."""
+    checkout = copy_checkout(tmp_path / "checkout")
+    registry = checkout / "resources" / "datasets" / "diem.csv"
+    registry.write_text(re.sub(r"https?://www2[^,]*", "", registry.read_text()))  # no address
+    words = ["--video", "diem_video_640x480", "--root", tmp_path / "raw"]
+    done = run_script("fetch_diem", *words, cwd=tmp_path, scripts=checkout / "workflow" / "scripts")
+    assert done.rc == 1
+    (error,) = [line for line in done.log.splitlines() if " ERROR " in line]
+    drop = tmp_path / "downloads" / "diem"
+    for word in (
+        "by hand", "thediemproject", "mediafire.com", "<VIDEO>.7z", "DYNSAL_MIRROR",
+        drop / "diem.tar.gz", drop / "diem_video_640x480.7z",
+    ):  # fmt: skip
+        assert str(word) in error
+    assert "Traceback" not in done.log + done.stderr
+    assert not (tmp_path / "raw").exists()
 
 
 # ---- what earlier stages left ---------------------------------------------------------------------------------------

@@ -97,9 +97,51 @@ def test_a_known_size_counts_without_a_checksum(server, tmp_path):
         fetch(row(f"{server.url}/ok/x", bytes=7), tmp_path / "a", dataset="toy", progress=False)
     (tmp_path / "downloads" / "toy" / "sub").mkdir(parents=True)
     (tmp_path / "downloads" / "toy" / "sub" / "a.zip").write_bytes(DATA)
-    with pytest.raises(DataError, match=f"wrong size: expected 7 bytes, found {len(DATA)}"):
+    with pytest.raises(DataError, match=f"wrong size: expected 7 bytes, as registered; found {len(DATA)}"):
         fetch(row(bytes=7), tmp_path / "a", dataset="toy", progress=False)
     assert not lock().exists()
+
+
+def test_a_folders_file_of_another_size_is_told_with_the_line_to_delete(server, tmp_path):
+    """Also without a look at its bytes; and what merely came first is not what to look for by hand."""
+    fetch(row(f"{server.url}/ok/a"), tmp_path / "1", dataset="toy", progress=False)
+    (tmp_path / "m" / "toy" / "sub").mkdir(parents=True)
+    (tmp_path / "m" / "toy" / "sub" / "a.zip").write_bytes(DATA[:-1])
+    with pytest.raises(DataError) as caught:
+        fetch(row(about=len(DATA)), tmp_path / "2", [tmp_path / "m"], "toy", False)
+    assert f"wrong size: expected {len(DATA)} bytes, as first downloaded on " in caught.value.problem
+    assert f"delete the line toy,sub/a.zip,... in {lock()}" in caught.value.problem
+    assert SHA256 not in caught.value.remedy
+    assert "(about 1 MB; licence: free)" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("about", "taken"), [(2.01, False), (1.99, True), (0.51, True), (0.49, False)])
+def test_a_first_file_far_from_the_estimate_is_not_taken(server, tmp_path, about, taken):
+    """From an address or a folder; both sizes are told, nothing is written down."""
+    about = int(about * len(DATA))
+    (tmp_path / "m" / "toy" / "sub").mkdir(parents=True)
+    (tmp_path / "m" / "toy" / "sub" / "a.zip").write_bytes(DATA)
+    for mirrors, urls in (([tmp_path / "m"], ()), ([], (f"{server.url}/ok/x",))):
+        if taken:
+            fetch(row(*urls, about=about), tmp_path / "out", mirrors, "toy", False)
+            continue
+        with pytest.raises(
+            DataError, match=f"expected about {about} bytes, as registered; found {len(DATA)}"
+        ):
+            fetch(row(*urls, about=about), tmp_path / "out", mirrors, "toy", False)
+    assert (tmp_path / "out").exists() == lock().exists() == taken
+
+
+def test_forgetting(server, tmp_path, caplog):
+    """One line goes, the others stay, and the file is expected to be anything again."""
+    for file in ("a", "b"):
+        record("toy", row(file=file), 3, SHA256, "x")
+    assert checksums.forget("toy", "a") == lock()
+    assert f"toy/a proved damaged: its line in {lock()} is deleted" in caplog.text
+    assert [line["file"] for line in lines(lock())] == ["b"]
+    assert expected("toy", row(file="a")).digest is None
+    assert checksums.forget("toy", "a") is None
+    assert checksums.forget("other", "b") is None
 
 
 # ---- the file itself

@@ -15,7 +15,7 @@ import py7zr
 import pytest
 from releases import DEEP, seven_zip, tar_gz, tree
 
-from dynsal import diem_release, layout, tar_index
+from dynsal import checksums, diem_release, layout, tar_index
 from dynsal.datasets.diem import Diem
 from dynsal.diem_release import fetch_diem_video
 from dynsal.errors import DataError
@@ -78,8 +78,11 @@ def test_diem_recordings_gone_from_the_mirror_are_not_read(diem, tmp_path):
 def test_diem_missing_pieces_are_named(diem, tmp_path, no_release):
     """No folder, no mp4, no event files: each said, with where DIEM is to be had; no manifest."""
     root = tmp_path / "raw"
-    with pytest.raises(DataError, match=r"other_640x480 \(no such folder\)"):
+    with pytest.raises(DataError, match=r"other_640x480 \(no such folder\)") as caught:
         fetch_diem_video("other_640x480", root, [diem])
+    assert "/downloads/diem/diem.tar.gz, or as " in caught.value.remedy
+    assert "<VIDEO>.7z will do (the store on Mediafire" in caught.value.remedy
+    assert caught.value.remedy.endswith("/downloads/diem/other_640x480.7z")
     folder = diem / "diem" / VIDEO
     (folder / "event_data").rename(folder / "events")
     with pytest.raises(DataError, match=r"event_data \(no event files\)"):
@@ -301,6 +304,34 @@ def test_an_archive_in_a_mirror_is_used_where_it_lies(release, tmp_path, monkeyp
     )  # fmt: skip
     assert sorted(os.listdir(mirror.parent)) == ["diem.tar.gz"]
     assert release.requests == []
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_first_release_that_is_cut_short_is_not_the_truth(release, tmp_path, monkeypatch, linked):
+    """Its checksum, written down when it came, is forgotten; then a whole one is taken without any other step."""
+    whole, archive = release.data, tmp_path / "results/archive/diem.tar.gz"
+    row = RegistryRow("diem.tar.gz", None, None, (f"{release.url}/ok/diem.tar.gz",), "free")
+    monkeypatch.setattr(layout, "registry_row", lambda *_: row)
+    release.data = whole[:-1000]
+    mirror = tmp_path / "mirror/diem/diem.tar.gz"
+    if linked:
+        mirror.parent.mkdir(parents=True)
+        mirror.write_bytes(release.data)
+        monkeypatch.setenv("DYNSAL_MIRROR", str(tmp_path / "mirror"))
+    with pytest.raises(DataError, match=r"diem\.tar\.gz: is damaged, .* is forgotten\. ") as caught:
+        one(tmp_path / "results/raw", NAMES[0])
+    [lock] = checksums.lock_files()
+    assert f"its checksum, written down in {lock} when it came" in caught.value.problem
+    assert "diem" not in lock.read_text()
+    assert f"{'Replace' if linked else 'Delete'} {mirror if linked else archive} " in caught.value.remedy
+    release.data = whole
+    if linked:
+        mirror.write_bytes(whole)
+    else:
+        archive.unlink()
+    one(tmp_path / "results/raw", NAMES[0])
+    assert archive.is_symlink() == linked
+    assert hashlib.sha256(whole).hexdigest() in lock.read_text()
 
 
 def forked(work) -> int:

@@ -226,6 +226,17 @@ def test_in_place_links_after_the_same_check(server, tmp_path):
     assert target.read_bytes() == DATA
 
 
+def test_large_files_of_a_folder_are_linked(server, tmp_path, monkeypatch):
+    """SALICON's archives need not lie on the disk twice."""
+    (tmp_path / "mirror" / "toy").mkdir(parents=True)
+    (tmp_path / "mirror" / "toy" / "a").write_bytes(DATA)
+    for limit, linked in ((len(DATA) + 1, False), (len(DATA), True)):
+        monkeypatch.setattr(download, "LARGE", limit)
+        target = fetch(row(file="a"), tmp_path / str(limit), [tmp_path / "mirror"], "toy", False)
+        assert target.is_symlink() == linked
+        assert target.read_bytes() == DATA
+
+
 def test_all_files_of_a_registry(server, tmp_path, monkeypatch):
     """Every file and a manifest of them; if one fails, no manifest, and the next run fetches only what is missing."""
     rows = [row(f"{server.url}/ok/{name}", file=f"sub/{name}") for name in "abcdef"]

@@ -32,7 +32,8 @@ def test_registry(name):
         assert row.licence, row.file
         assert row.citation, row.file
         assert row.urls or row.sha256, f"{row.file}: neither address nor checksum"
-        assert not row.page or urlsplit(row.page).netloc
+        assert row.page, f"{row.file}: nowhere to look by hand"
+        assert all(urlsplit(page).netloc for page in row.page.split())
         for index, url in enumerate(row.urls):
             asked = urlsplit(places.address(url))
             assert asked.netloc, url

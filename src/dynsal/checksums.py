@@ -7,6 +7,7 @@ committed, so that all copies of a project use the same data.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime
 import errno
@@ -44,6 +45,12 @@ class Expected:
     origin: str
     """Who says so, for messages."""
 
+    def wrong_size(self, size: int) -> str | None:
+        """Return what is wrong with a file of this size, or None."""
+        if self.bytes in (None, size):
+            return None
+        return f"wrong size: expected {self.bytes} bytes, {self.origin}; found {size}"
+
     def problem(self, size: int, digest: str) -> str | None:
         """Return what is wrong with a file of this size and digest, or None."""
         if self.digest is not None and digest != self.digest:
@@ -52,9 +59,15 @@ class Expected:
                 f"wrong checksum: expected {self.algorithm} {self.digest}{said}, {self.origin}; "
                 f"found {digest} ({size} bytes)"
             )
-        if self.bytes is not None and size != self.bytes:
-            return f"wrong size: expected {self.bytes} bytes, {self.origin}; found {size}"
-        return None
+        return self.wrong_size(size)
+
+
+def registered(row: RegistryRow) -> Expected:
+    """Return what the registry says about a file."""
+    for algorithm, digest in (("sha256", row.sha256), ("md5", row.md5)):
+        if digest is not None:
+            return Expected(row.bytes, algorithm, digest, "as registered")
+    return Expected(row.bytes, "sha256", None, "as registered")
 
 
 def expected(dataset: str, row: RegistryRow) -> Expected:
@@ -65,14 +78,12 @@ def expected(dataset: str, row: RegistryRow) -> Expected:
     DataError
         If the lock file cannot be read.
     """
-    for algorithm, digest in (("sha256", row.sha256), ("md5", row.md5)):
-        if digest is not None:
-            return Expected(row.bytes, algorithm, digest, "as registered")
-    for path in lock_files():
+    known = registered(row)
+    for path in lock_files() if known.digest is None else []:
         found = _read(path).get((dataset, row.file))
         if found is not None:
             return _recorded(path, found)
-    return Expected(row.bytes, "sha256", None, "as registered")
+    return known
 
 
 def record(dataset: str, row: RegistryRow, size: int, digest: str, source: str) -> Expected:
@@ -90,9 +101,7 @@ def record(dataset: str, row: RegistryRow, size: int, digest: str, source: str) 
     *_, last = lock_files()
     for path in lock_files():
         try:
-            with locked(
-                path.with_name(f".{path.name}.lock"), f"{path}: another process writes to it; waiting"
-            ):
+            with _lock(path):
                 rows = _read(path)
                 standing = rows.setdefault((dataset, row.file), new)
                 if standing is new:
@@ -112,10 +121,43 @@ def record(dataset: str, row: RegistryRow, size: int, digest: str, source: str) 
     raise AssertionError("the last lock file neither served nor failed")
 
 
+def forget(dataset: str, file: str) -> Path | None:
+    """Take back what the first download of a file wrote down, for the file has proved damaged.
+
+    Returns the lock file that said so, None if none did.
+
+    Raises
+    ------
+    DataError
+        If the lock file cannot be read, or not be written, naming the line to delete.
+    """
+    for path in lock_files():
+        try:
+            if (dataset, file) not in _read(path):
+                continue
+            with _lock(path):
+                rows = _read(path)
+                rows.pop((dataset, file), None)
+                _write(path, rows)
+        except OSError as error:
+            raise DataError(
+                path,
+                f"cannot be written ({error.strerror}), and has the checksum of a damaged {dataset}/{file}",
+                f"Delete its line {dataset},{file},... and the file, then run the same command again",
+            ) from error
+        log.warning("%s/%s proved damaged: its line in %s is deleted", dataset, file, path)
+        return path
+    return None
+
+
 def lock_files() -> list[Path]:
     """Return where checksums are written down: in the checkout, or else in the working directory."""
     name = "downloads.lock.csv"
     return [repo_root() / "resources" / "datasets" / name, Path(name)]
+
+
+def _lock(path: Path) -> contextlib.AbstractContextManager[None]:
+    return locked(path.with_name(f".{path.name}.lock"), f"{path}: another process writes to it; waiting")
 
 
 def _recorded(path: Path, row: dict[str, str]) -> Expected:

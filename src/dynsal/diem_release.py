@@ -17,12 +17,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from dynsal import layout, manifests
-from dynsal.download import fetch, mirror_folders
+from dynsal.download import DROP, Unavailable, mirror_folders
 from dynsal.errors import DataError
 from dynsal.fileio import atomic, seal, sha256
 from dynsal.locks import locked
+from dynsal.release_index import fetch_index
 from dynsal.seven_zip import unpack
-from dynsal.tar_index import TarIndex, drop_index, load_index, open_index
+from dynsal.tar_index import TarIndex, drop_index, load_index
 
 log = logging.getLogger(__name__)
 
@@ -68,13 +69,15 @@ def _release(archive: Path, video: str, mirrors: Iterable[str | Path], tried: It
         index = load_index(archive)
         if index is None:
             drop_index(archive)
-            row = layout.registry_row("diem", ARCHIVE)
             try:
-                fetch(row, archive, mirrors, "diem", in_place=True)
-            except DataError as error:
+                index = fetch_index(ARCHIVE, archive, mirrors)
+            except Unavailable as error:
                 before = "".join(f"; {place}" for place in tried)
-                raise DataError(error.where, error.problem + before, error.remedy) from error
-            index = open_index(archive)
+                single = (
+                    f". In place of {ARCHIVE}, the single archives <VIDEO>.7z will do (the store on Mediafire probably "
+                    f"has these), such as {DROP.absolute() / 'diem' / video}.7z"
+                )
+                raise DataError(error.where, error.problem + before, error.remedy + single) from error
             _compare(index)
         member = archives(index).get(video)
         if member in index.unpacked:

@@ -33,7 +33,15 @@ DROP = Path("downloads")
 """Folder in the working directory for files fetched by hand, always looked at first."""
 CONNECTIONS = 4
 """Files fetched at once by :func:`fetch_all`."""
+OFF = 2
+"""Factor by which a file's size may differ from the registry's estimate."""
+LARGE = 256 * 2**20
+"""Files of a folder that are at least as large are linked to, not copied."""
 _BLOCK = 1 << 20
+
+
+class Unavailable(DataError):
+    """No place has the right file; it may be had by hand."""
 
 
 def mirror_folders(configured: Iterable[str | Path] = ()) -> list[Path]:
@@ -67,13 +75,15 @@ def fetch(
     progress
         Whether to show it: a bar on a terminal, a line about every ten seconds elsewhere.
     in_place
-        Link to a file in a folder instead of copying it, for archives too large to have twice.
+        Link to a file in a folder instead of copying it, however small; files of `LARGE` bytes are always linked to.
 
     Raises
     ------
-    DataError
+    Unavailable
         If no place has the right file, naming each with its reason (a wrong checksum with both sums), and how to get
-        the file by hand; or if the disk is too full. Nothing is then left at ``target``.
+        the file by hand. Nothing is then left at ``target``.
+    DataError
+        If the disk is too full, with nothing left there either.
     """
     target = Path(target)
     before = _stamp(target)
@@ -104,7 +114,7 @@ def fetch(
                 continue
             log.log(logging.INFO if progress else logging.DEBUG, "%s: %d bytes from %s", target, size, place)
             return target
-    raise DataError(
+    raise Unavailable(
         target,
         "could not be fetched. Tried: " + "; ".join(tried),
         _by_hand(row, dataset),
@@ -143,11 +153,12 @@ def _places(row: RegistryRow, mirrors: Iterable[str | Path], dataset: str) -> It
 def _from_folder(source: Path, wanted: Wanted, target: Path, in_place: bool) -> int:
     """Copy (or link to) a file of a folder; return its size."""
     size = source.stat().st_size
-    if wanted.expected.bytes not in (None, size):
-        raise Failed(f"wrong size: expected {wanted.expected.bytes} bytes, found {size}")
+    problem = wanted.expected.wrong_size(size)
+    if problem:
+        raise Failed(problem)
     try:
         with Digest(wanted.expected.algorithm) as digest:
-            if in_place:
+            if in_place or size >= LARGE:
                 _accept(wanted, source, digest)
                 _link(source, target)
                 return size
@@ -225,6 +236,9 @@ class Wanted:
             with path.open("rb") as stream:
                 if places.looks_like_page(stream.read(512)) and not self.row.file.endswith((".html", ".htm")):
                     return "a web page in place of the file"
+            about = self.row.about
+            if about is not None and not about / OFF <= size <= about * OFF:
+                return f"wrong size: expected about {about} bytes, as registered; found {size}"
             expected = checksums.record(self.dataset, self.row, size, digest, source)
         return expected.problem(size, digest)
 
@@ -248,7 +262,7 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
 
 def _by_hand(row: RegistryRow, dataset: str) -> str:
     """Return how a person can get the file, where to put it, and what to expect."""
-    wanted = checksums.expected(dataset, row)
+    wanted = checksums.registered(row)  # what merely came first may be what is wrong
     about = "" if row.about is None else f"about {row.about / 1e6:.0f} MB"
     facts = [
         about if wanted.bytes is None else f"{wanted.bytes} bytes",
@@ -256,7 +270,7 @@ def _by_hand(row: RegistryRow, dataset: str) -> str:
     ]
     described = ", ".join(fact for fact in facts if fact) or "size and checksum unknown"
     retry = "Try again with a network, or get it" if row.urls else "Get it"
-    page = f" from {row.page}" if row.page else ""
+    page = f" from {' or '.join(row.page.split())}" if row.page else ""
     licence = f"; licence: {row.licence}" if row.licence else ""
     return (
         f"{retry} by hand{page} ({described}{licence}): put the file at {DROP.absolute() / dataset / row.file}, or as "

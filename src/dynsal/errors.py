@@ -9,6 +9,12 @@ from pathlib import Path
 
 log = logging.getLogger("dynsal")
 
+FETCH_AGAIN = (
+    "Delete it (if it is a link, the file it leads to; if it has a line in resources/datasets/downloads.lock.csv, that "
+    "too) and fetch it again"
+)
+"""What to do about a damaged download whose checksum was perhaps only written down when it came."""
+
 
 class DataError(Exception):
     """Bad input or a failed environment, told in one line: where, what, and what to do.

@@ -36,7 +36,7 @@ class RegistryRow:
     about: int | None = None
     """Approximate size in bytes, for messages and estimates, where the exact one is not known."""
     page: str = ""
-    """Page where a person can get the file, for data that needs a click or a licence."""
+    """Page (or several, separated by blanks) where a person can get the file, for data that needs a click or a licence."""
     citation: str = ""
 
     @property

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dynsal import layout
-from dynsal.download import fetch
 from dynsal.errors import DataError
 from dynsal.fileio import write_text
 from dynsal.locks import locked
-from dynsal.tar_index import Member, TarIndex, load_index, open_index
+from dynsal.release_index import fetch_index
+from dynsal.tar_index import Member, TarIndex, load_index
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +88,7 @@ def _index(file: str, folder: Path, mirrors: Iterable[str | Path]) -> TarIndex:
     with locked(
         archive.with_name(f".{archive.name}.lock"), f"{archive}: another job is fetching it; waiting"
     ):
-        found = load_index(archive)
-        if found is None:
-            fetch(layout.registry_row("diem", file), archive, mirrors, "diem", in_place=True)
-            found = open_index(archive)
-    return found
+        return load_index(archive) or fetch_index(file, archive, mirrors)
 
 
 def _by_video(index: TarIndex, pattern: re.Pattern[str]) -> dict[str, dict[int, Member]]:

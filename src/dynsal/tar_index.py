@@ -37,6 +37,10 @@ _DAMAGE = (OSError, EOFError, tarfile.TarError, zlib.error)
 """What indexed_gzip and tarfile raise on damaged archives; ZranError is an OSError."""
 
 
+class Damaged(DataError):
+    """The archive does not hold what it should: it is damaged, cut short, or no .tar.gz."""
+
+
 class Member(NamedTuple):
     """Where a file of the archive lies in the decompressed stream."""
 
@@ -128,8 +132,10 @@ def open_index(archive: Path) -> TarIndex:
 
     Raises
     ------
+    Damaged
+        If the archive is damaged or cut short, or is no .tar.gz.
     DataError
-        If the archive is damaged or cut short, holds a file with an unsafe name, or is no .tar.gz.
+        If it cannot be read, or holds a file with an unsafe name.
     """
     return load_index(archive) or _build(archive)
 
@@ -229,7 +235,9 @@ def _build(archive: Path) -> TarIndex:
     except _DAMAGE as error:
         if is_disk_full(error):
             raise
-        raise DataError(archive, f"is damaged, cut short, or no .tar.gz ({error})", remedy) from error
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the archive's
+            raise DataError(archive, f"cannot be read ({error.strerror})", "Check the disk") from error
+        raise Damaged(archive, f"is damaged, cut short, or no .tar.gz ({error})", remedy) from error
     index = TarIndex(archive, members)
     index.save()
     log.info("%s: %d files", archive, len(members))

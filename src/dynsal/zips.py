@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from dynsal.errors import DataError
-
-AGAIN = "Delete it and fetch it again"
+from dynsal.errors import FETCH_AGAIN, DataError
 
 
 class Zip:
@@ -44,7 +42,9 @@ class Zip:
                 self.path, "there is no such archive", "Run the download again, or set DYNSAL_MIRROR"
             ) from None
         except (OSError, zipfile.BadZipFile) as error:
-            raise DataError(self.path, f"is no zip archive, or one cut short ({error})", AGAIN) from error
+            raise DataError(
+                self.path, f"is no zip archive, or one cut short ({error})", FETCH_AGAIN
+            ) from error
 
     def members(self, folder: str | None, suffix: str) -> dict[str, zipfile.ZipInfo]:
         """Return file name -> member of all files that end in ``suffix``, sorted by name.
@@ -71,7 +71,7 @@ class Zip:
                 continue
             if path.name in found:
                 twice = f"{found[path.name].filename} and {member.filename}"
-                raise DataError(self.path, f"has two files for one name: {twice}", AGAIN)
+                raise DataError(self.path, f"has two files for one name: {twice}", FETCH_AGAIN)
             found[path.name] = member
         return dict(sorted(found.items()))
 
@@ -105,12 +105,12 @@ class Zip:
         try:
             stream = self._archive.open(member)
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # encrypted, unknown method
-            raise DataError(where, f"cannot be unpacked ({error})", AGAIN) from error
+            raise DataError(where, f"cannot be unpacked ({error})", FETCH_AGAIN) from error
         try:
             with stream:
                 yield stream
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:  # no others: they may be the caller's own
-            raise DataError(where, f"cannot be unpacked ({error})", AGAIN) from error
+            raise DataError(where, f"cannot be unpacked ({error})", FETCH_AGAIN) from error
 
     def close(self) -> None:
         """Close the archive."""

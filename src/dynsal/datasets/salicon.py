@@ -30,9 +30,9 @@ from scipy.ndimage import gaussian_filter
 
 from dynsal.datasets.salicon_points import SIZE, read_points
 from dynsal.datasets.stills import Stills
-from dynsal.errors import DataError
+from dynsal.errors import FETCH_AGAIN, DataError
 from dynsal.gaze import Gaze, Points, Size, fixation_counts, require_fixations, sort_table
-from dynsal.zips import AGAIN, Zip
+from dynsal.zips import Zip
 
 SHARD_IMAGES = 500
 """Images in a shard; the last one of a split may have fewer."""
@@ -136,7 +136,9 @@ class Salicon(Stills):
         for index, name in enumerate(names):
             member = members.get(name.removesuffix(".jpg") + ".mat")
             if member is None:
-                raise DataError(path, f"has no {part}/{name.removesuffix('.jpg')}.mat for {name}", AGAIN)
+                raise DataError(
+                    path, f"has no {part}/{name.removesuffix('.jpg')}.mat for {name}", FETCH_AGAIN
+                )
             workers = read_mat(archive.read(member, _MAT_LIMIT), f"{path}:{member.filename}")
             rows += [
                 np.column_stack((np.full((len(points), 2), (index, worker)), points))
@@ -185,12 +187,12 @@ def read_mat(data: bytes, where: str) -> list[Points]:
         workers = scipy.io.loadmat(stream, variable_names=["gaze"])["gaze"].ravel()
         found = [np.asarray(worker["fixations"], np.float64) for worker in workers]
     except Exception as error:  # loadmat raises whatever its damaged input leads it into
-        raise DataError(where, f"cannot be read as SALICON's gaze ({error!r})", AGAIN) from error
+        raise DataError(where, f"cannot be read as SALICON's gaze ({error!r})", FETCH_AGAIN) from error
     for worker, points in enumerate(found, 1):
         if points.size and (points.ndim != 2 or points.shape[1] != 2):
             shape = "x".join(map(str, points.shape))
             raise DataError(
-                where, f"fixations of worker {worker} are {shape} numbers instead of n x 2", AGAIN
+                where, f"fixations of worker {worker} are {shape} numbers instead of n x 2", FETCH_AGAIN
             )
     return [points.reshape(-1, 2) - 1 for points in found]
 

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dynsal.errors import DataError
+from dynsal.errors import FETCH_AGAIN, DataError
 from dynsal.fileio import atomic
 from dynsal.gaze import Size
-from dynsal.zips import AGAIN, Zip
+from dynsal.zips import Zip
 
 SIZE: Size = (640, 480)
 _JSON_LIMIT = 16 * 2**30
@@ -65,7 +65,7 @@ def write_points(
     members = archive.members(None, ".json")
     if len(members) != 1:
         found = ", ".join(members) or "none"
-        raise DataError(annotations, f"should hold one .json file, found {found}", AGAIN)
+        raise DataError(annotations, f"should hold one .json file, found {found}", FETCH_AGAIN)
     (member,) = members.values()
     where = f"{annotations}:{member.filename}"
     with atomic(out) as part, pq.ParquetWriter(part, _SCHEMA, compression="zstd") as writer:
@@ -82,7 +82,7 @@ def write_points(
                         )
                     spool.add(places[image], worker, columns - 1, rows - 1)
             except (ijson.JSONError, UnicodeDecodeError) as error:
-                raise DataError(where, f"is no valid JSON ({_one_line(error)})", AGAIN) from error
+                raise DataError(where, f"is no valid JSON ({_one_line(error)})", FETCH_AGAIN) from error
         spool.flush()
         if not spool.annotations:
             raise DataError(where, "has no annotations", "It must be SALICON's JSON of release 2015r1")
@@ -180,6 +180,6 @@ def _positions(annotation: Any, where: str) -> tuple[int, int, NDArray[np.int64]
             raise ValueError("worker_id is out of range")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         name = annotation.get("id") if isinstance(annotation, dict) else annotation
-        raise DataError(where, f"annotation {name} is malformed ({error!r})", AGAIN) from error
+        raise DataError(where, f"annotation {name} is malformed ({error!r})", FETCH_AGAIN) from error
     points = points.reshape(-1, 2).astype(np.int64)
     return image, worker, points[:, 0], points[:, 1]

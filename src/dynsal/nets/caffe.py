@@ -18,7 +18,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
-from dynsal.errors import DataError
+from dynsal.errors import FETCH_AGAIN, DataError
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _REPEATED, _OPTIONAL = _Field.LABEL_REPEATED, _Field.LABEL_OPTIONAL
@@ -48,8 +48,6 @@ _MESSAGES: dict[str, list[tuple[str, int, Any, Any]]] = {
     ],
 }
 """Message -> (field, number, type, label)."""
-
-_REMEDY = "Delete it and download it again"
 
 
 @functools.cache
@@ -106,10 +104,12 @@ def read_caffemodel(path: Path) -> dict[str, list[NDArray[np.float32]]]:
             said = (
                 f"two layers with arrays are called {name!r}" if name else "a layer with arrays has no name"
             )
-            raise DataError(path, said, _REMEDY)
+            raise DataError(path, said, FETCH_AGAIN)
         found[name] = [_array(blob, f"{name}, array {number}", path) for number, blob in enumerate(blobs)]
     if not found:
-        raise DataError(path, "holds no layer with arrays: it is no .caffemodel, or an empty one", _REMEDY)
+        raise DataError(
+            path, "holds no layer with arrays: it is no .caffemodel, or an empty one", FETCH_AGAIN
+        )
     return found
 
 
@@ -128,12 +128,14 @@ def _parse(path: Path) -> Any:
         raise DataError(path, f"cannot be read ({error.strerror})", "Check the path") from None
     if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)", data[:256], re.IGNORECASE):
         raise DataError(
-            path, "is a web page, not a .caffemodel (a download that got an error page?)", _REMEDY
+            path, "is a web page, not a .caffemodel (a download that got an error page?)", FETCH_AGAIN
         )
     try:
         return net_parameter().FromString(data)
     except DecodeError:
-        raise DataError(path, f"is no .caffemodel, or is cut short ({len(data)} bytes)", _REMEDY) from None
+        raise DataError(
+            path, f"is no .caffemodel, or is cut short ({len(data)} bytes)", FETCH_AGAIN
+        ) from None
 
 
 def _array(blob: Any, where: str, path: Path) -> NDArray[np.float32]:
@@ -144,5 +146,5 @@ def _array(blob: Any, where: str, path: Path) -> NDArray[np.float32]:
         shape = tuple(blob.shape.dim)
     if any(side < 0 for side in shape) or math.prod(shape) != numbers.size:
         sides = "x".join(map(str, shape)) or "none"
-        raise DataError(path, f"{where}: {numbers.size} numbers do not fit its shape {sides}", _REMEDY)
+        raise DataError(path, f"{where}: {numbers.size} numbers do not fit its shape {sides}", FETCH_AGAIN)
     return numbers.reshape(shape)
