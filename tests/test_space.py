@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
@@ -69,10 +70,36 @@ def test_steps_and_sizes_count(diem):
     assert space.needs(small, frames).products == space.needs(diem, frames).products // 12
 
 
-@pytest.mark.parametrize(("name", "images"), [("osie", 700), ("salicon", 15_000)])
-def test_still_images_come_in_shards(name, images):
+def test_one_archive_counts_once(diem):
+    """All 84 videos, and both files of each, come out of the release."""
+    jobs = [
+        [f"results/diem/raw/{video}/video/{video}.mp4", f"results/diem/raw/{video}/manifest.json"]
+        for video in diem.videos
+    ]
+    assert space.needs(diem, jobs) == space.Needs(0, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown", "text"),
+    [
+        ((0, 0), (0, 0), "Disk: downloads take at most 0.0 MB, frames and flow take at most 0.0 MB; "),
+        ((2e9, 0), (1, 3), "take at most 2.0 GB (and files of unknown size besides: 1), frames and flow are of unknown "
+                           "size (videos: 3); 1.0 GB are free in x"),
+    ],
+)  # fmt: skip
+def test_nothing_unknown_is_called_zero(known, unknown, text):
+    found = space.Needs(int(known[0]), unknown[0], int(known[1]), unknown[1])
+    assert text in found.text(10**9, Path("x"))
+
+
+@pytest.mark.parametrize(
+    ("name", "release", "images"),
+    [("osie", "2015r1", 700), ("salicon", "2015r1", 15_000), ("salicon", "2017", 15_000)],
+)
+def test_still_images_come_in_shards(name, release, images):
     """No shard is larger than it is taken for, and all together are not taken for many more than there are."""
-    plan = Plan(parse({"dataset": {"name": name, "split": name}, "prepare": {"size": [48, 48]}}))
+    dataset = {"name": name, "split": name, "release": release}
+    plan = Plan(parse({"dataset": dataset, "prepare": {"size": [48, 48]}}))
     found = space.needs(plan, [[plan.path("frames", shard)] for shard in plan.videos])
     assert found.unknown_videos == 0
     assert images <= found.products / (48 * 48 * space.FRAME_BYTES) <= 1.2 * images
@@ -92,7 +119,7 @@ def test_what_is_said(diem, monkeypatch, caplog, tmp_path, free, level):
     (record,) = caplog.records
     assert record.levelname == level
     assert (
-        "downloads take at most 0.0 MB (and 1 of unknown size besides), frames and flow at most 0.7 GB;"
+        "Disk: downloads are of unknown size (files: 1), frames and flow take at most 0.7 GB; "
         in record.message
     )
     assert str(tmp_path) in record.message

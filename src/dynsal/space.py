@@ -27,7 +27,7 @@ class Needs:
 
     downloads: int
     unknown_downloads: int
-    """Jobs whose downloads have no known size."""
+    """Files to download that have no known size."""
     products: int
     """Frames, flow and low-resolution copies."""
     unknown_videos: int
@@ -40,28 +40,25 @@ class Needs:
 
     def text(self, free: int, folder: Path) -> str:
         """Return it as a line for people."""
-        downloads = _and_unknown(self.downloads, self.unknown_downloads, "of unknown size")
-        products = _and_unknown(self.products, self.unknown_videos, "of unknown length")
-        return (
-            f"Disk: downloads take at most {downloads}, frames and flow at most {products}; "
-            f"{size(free)} are free in {folder}"
-        )
+        downloads = _told("downloads", self.downloads, self.unknown_downloads, "files")
+        products = _told("frames and flow", self.products, self.unknown_videos, "videos")
+        return f"Disk: {downloads}, {products}; {size(free)} are free in {folder}"
 
 
 def needs(plan: Plan, jobs: Iterable[Iterable[str]]) -> Needs:
     """Return what a run's jobs, given by their output files, will take."""
-    downloads = unknown_downloads = products = unknown_videos = 0
+    files: dict[tuple[str, str], int | None] = {}
+    products = unknown_videos = 0
     for outputs in jobs:
         found = [_split(path) for path in outputs]
-        raw = [_download(ds, rest) for ds, step, rest in found if step == "raw" and ds != "demo"]
-        downloads += sum(known for known in raw if known is not None)
-        unknown_downloads += bool(raw) and None in raw
+        files.update(_download(ds, rest) for ds, step, rest in found if step == "raw" and ds != "demo")
         made = [
             _product(plan, step, rest) for _, step, rest in found if step in ("frames", "flow", "augmented")
         ]
         products += sum(known for known in made if known is not None)
         unknown_videos += bool(made) and None in made
-    return Needs(downloads, unknown_downloads, products, unknown_videos)
+    downloads = [known for known in files.values() if known is not None]
+    return Needs(sum(downloads), len(files) - len(downloads), products, unknown_videos)
 
 
 def tell(plan: Plan, jobs: Iterable[Iterable[str]], log: logging.Logger) -> None:
@@ -83,8 +80,11 @@ def size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
-def _and_unknown(known: int, unknown: int, what: str) -> str:
-    return size(known) + (f" (and {unknown} {what} besides)" if unknown else "")
+def _told(what: str, known: int, unknown: int, unit: str) -> str:
+    if unknown and not known:
+        return f"{what} are of unknown size ({unit}: {unknown})"
+    besides = f" (and {unit} of unknown size besides: {unknown})" if unknown else ""
+    return f"{what} take at most {size(known)}{besides}"
 
 
 def _split(path: str) -> tuple[str, str, str]:
@@ -93,19 +93,21 @@ def _split(path: str) -> tuple[str, str, str]:
     return (found[1], found[2], found[3]) if found else ("", "", "")
 
 
-def _download(ds: str, file: str) -> int | None:
+def _download(ds: str, file: str) -> tuple[tuple[str, str], int | None]:
+    """Return (data set, what is fetched) and its size; files of no registry come out of one archive of their data set."""
     rows = layout.registry(ds) if layout.has_registry(ds) else []
     if file == "manifest.json":
         sizes = [row.expected for row in rows]
-        return None if None in sizes else sum(found for found in sizes if found is not None)
-    return next((row.expected for row in rows if row.file == file), None)
+        return (ds, file), None if None in sizes else sum(found for found in sizes if found is not None)
+    sizes = [row.expected for row in rows if row.file == file]
+    return ((ds, file), sizes[0]) if sizes else ((ds, ""), None)
 
 
 def _product(plan: Plan, step: str, rest: str) -> int | None:
     """Return the bytes of one HDF5 file, such as those of ``flow/<video>.h5`` or ``augmented/x2/<video>.h5``."""
     width, height = plan.config.prepare.size
-    video = Path(rest).stem
-    known = layout.diem_frames().get(video) if plan.ds == "diem" else _LONGEST.get(plan.ds)
+    name, video = plan.config.dataset.name, Path(rest).stem
+    known = layout.diem_frames().get(video) if name == "diem" else _LONGEST.get(name)
     if known is None:
         return None
     kept = -(-known // plan.config.prepare.frame_step)
