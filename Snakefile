@@ -50,6 +50,7 @@ include: "workflow/rules/figures.smk"
 
 localrules:
     all,
+    downloads,
     data,
     flows,
     models,
@@ -57,6 +58,12 @@ localrules:
     table2,
     figures,
     figures2,
+
+
+rule downloads:
+    """Every download: of the data set, the initial weights and the baselines; what needs a network, and nothing else."""
+    input:
+        smk_plan.downloads(),
 
 
 rule data:

@@ -245,6 +245,24 @@ def test_salicon(here):
     }
 
 
+@pytest.mark.parametrize(
+    ("profile", "overrides", "jobs"),
+    [
+        (None, {}, {"demo": 18}),
+        ("diem", {}, {"fetch_diem": 84, "download": 2}),  # SalNet's weights, ICL's filters
+        ("diem", {"net": {"init": "vggm"}, "baselines": {"models": {}}}, {"fetch_diem": 84, "download": 1}),
+        ("diem", {"dataset": {"source": "stavis", "split": "stavis17"}}, {"fetch_stavis": 1, "download": 2}),
+        ("hevc33", {}, {"download": 34 + 1}),
+        ("salicon", {}, {"download": 3 + 1}),
+        ("salicon", {"dataset": {"release": "2017"}}, {"download": 2 + 1}),
+        ("osie", {}, {"download_all": 1, "download": 1}),
+    ],
+)
+def test_downloads_alone(here, profile, overrides, jobs):
+    """What a cluster's login node has to do: nothing is prepared or computed there."""
+    assert count(planned(here, profile, targets=["downloads"], **overrides)) == {**jobs, "downloads": 1}
+
+
 def test_salicon_releases_share_images_only(here):
     """Originals come to one folder, everything that is made of them to two."""
     jobs = planned(here, "salicon", targets=["data"], dataset={"release": "2017"})

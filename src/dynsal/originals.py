@@ -75,6 +75,15 @@ ORIGINALS: dict[str, Originals] = {
 }
 """Name of the data set -> its original files."""
 
+
+def fetched(dataset: DatasetConfig, video: str, *, with_gaze: bool) -> list[str]:
+    """Return what must be fetched for a video, below the folder of original files."""
+    names = ORIGINALS[dataset.name]
+    found = [*names.pictures(dataset, video), *(names.gaze(dataset, video) if with_gaze else [])]
+    # A step of its own sorts SALICON's archives into these.
+    return [re.sub(r"points/(\w+)\.parquet", r"fixations_\g<1>2014.json.zip", name) for name in found]
+
+
 STILLS = frozenset({"osie", "salicon"})
 """Data sets of still images, whose "videos" are shards of images; they have neither flow nor a Table 1."""
 

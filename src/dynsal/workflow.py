@@ -143,6 +143,19 @@ class Plan:
     def _originals(self, names: originals.Names, video: str) -> list[str]:
         return [f"{self.raw}/{name}" for name in names(self.config.dataset, video)]
 
+    def downloads(self) -> list[str]:
+        """Return what has to come from elsewhere: original files, published initial weights, files of the baselines."""
+        dataset, init = self.config.dataset, self.config.net.init
+        names = [
+            name
+            for video in [*self.videos, *self.blind]
+            for name in originals.fetched(dataset, video, with_gaze=video not in self.blind)
+        ]
+        published = layout.PUBLISHED_WEIGHTS
+        weights = [f"results/weights/raw/{published[init]}"] if init in published else []
+        baselines = [path for name in self.baselines for path in self.downloads_of(name)]
+        return list(dict.fromkeys([*(f"{self.raw}/{name}" for name in names), *weights, *baselines]))
+
     def truth(self, video: str) -> list[str]:
         """Return the file with the known gaze density, which only the synthetic demo has."""
         return [f"results/{self.ds}/raw/{video}/truth.h5"] if self.config.dataset.name == "demo" else []
