@@ -19,7 +19,7 @@ from dynsal.errors import DataError
 from dynsal.gaze import density
 from dynsal.prepare import Frame
 
-OPTIONS = RudoyOptions(trees=7, people=False, samples=500)
+OPTIONS = RudoyOptions(trees=7, faces=False, people=False, samples=500)
 
 
 def rng(seed=0):
@@ -225,7 +225,7 @@ def same(one, other):
 
 def test_training_learns_and_says_where_from():
     """New pairs are told apart; the model carries options, counts, versions and substitutions."""
-    model = trained(RudoyOptions(trees=40))
+    model = trained(RudoyOptions(trees=40, faces=False))
     fresh = learnable(5)
     assert ((model.positive(fresh.features) > 0.5) == fresh.positive).mean() > 0.8
     assert model.meta["trained_on"] == "synthetic pairs"
@@ -236,7 +236,7 @@ def test_training_learns_and_says_where_from():
 
 def test_training_depends_on_the_seed_but_not_on_threads():
     assert same(trained(threads=1), trained(threads=2))
-    assert not same(trained(), trained(RudoyOptions(trees=7, seed=1)))
+    assert not same(trained(), trained(RudoyOptions(trees=7, seed=1, faces=False)))
 
 
 def test_a_constant_feature_does_no_harm():

@@ -78,7 +78,7 @@ rule pairs:
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(dataset=["name", "source", "release", "folder"]),
+        cfg=smk_plan.fields(dataset=["name", "source", "release", "folder"], evaluate=["protocol"]),
         options=lambda wildcards: smk_plan.baseline_options(wildcards.baseline),
         size=smk_baseline_size,
         root=smk_raw,

@@ -16,6 +16,7 @@ from dynsal.config_baselines import RudoyOptions
 from dynsal.datasets import open_dataset
 from dynsal.gaze import by_frame, read_gaze, to_working
 from dynsal.prepare import wanted_frames, working_frames
+from dynsal.references import scored_size
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -26,7 +27,8 @@ def main(arguments: argparse.Namespace) -> None:
     with Clip(arguments.frames) as clip:
         stride = int(clip.attrs["stride"])
     gaze = read_gaze(arguments.gaze)
-    size = (arguments.size[0], arguments.size[1]) if arguments.size else gaze.size
+    # As large as the frames that the model will see: distances and boxes are in their pixels.
+    size = (arguments.size[0], arguments.size[1]) if arguments.size else scored_size(gaze, params.evaluate)
     dataset = open_dataset(params.dataset, arguments.raw)
 
     def frames() -> Iterator[Frame]:
@@ -54,7 +56,7 @@ if __name__ == "__main__":
     parser.add_argument("--options", required=True, help='the entry as JSON: {"model": "rudoy"}')
     parser.add_argument("--files", type=Path, nargs="*", default=[], help="files that the model needs")
     parser.add_argument("--video", required=True, help="the training video")
-    parser.add_argument("--size", type=int, nargs=2, help="of the model's frames; else the working size")
+    parser.add_argument("--size", type=int, nargs=2, help="of the model's frames; else those to be scored")
     parser.add_argument("--raw", type=Path, required=True, help="folder of the downloaded data set")
     parser.add_argument("--frames", type=Path, required=True, help="the video's rescaled clip")
     parser.add_argument("--gaze", type=Path, required=True, help="the video's gaze")
