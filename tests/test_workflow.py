@@ -153,6 +153,15 @@ def test_table2(here):
     assert not found["download"]  # the demo needs no network
 
 
+def test_rudoy_on_diem(here):
+    """Trained on 62 of the 64 videos, around the cuts of the authors' list."""
+    jobs = planned(here, "diem", targets=["results/table2.csv"])
+    pairs = [job for job in jobs if job.rule.name == "pairs"]
+    assert len(pairs) == 62
+    assert not [job for job in pairs if "_no_voices_" in job.wildcards.video]
+    assert all(job.input.cuts == "results/baselines/raw/00_cuts.mat" for job in pairs)
+
+
 def test_another_baseline_option_scores_that_baseline_only(here):
     """Its rows alone change, and its own code is declared with them, not that of the others."""
 

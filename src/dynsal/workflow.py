@@ -240,6 +240,14 @@ class Plan:
         )
         return self.downloads_of(name) + trained
 
+    def cuts(self) -> list[str]:
+        """Return the list of shot cuts that a trained baseline uses; only DIEM has one."""
+        return ["results/baselines/raw/00_cuts.mat"] if self.config.dataset.name == "diem" else []
+
+    def pair_videos(self) -> list[str]:
+        """Return the videos that baselines learn from; Rudoy et al. leave out DIEM's twins, which differ in sound only."""
+        return [video for video in self.train if "_no_voices_" not in video]
+
     def downloads_of(self, name: str) -> list[str]:
         """Return the downloads that a baseline needs."""
         return [f"results/baselines/raw/{file}" for file in self.config.baselines.models[name].files()]
