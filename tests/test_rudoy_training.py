@@ -308,7 +308,7 @@ def test_a_model_that_would_lead_astray_is_refused(tmp_path, name, place, value)
 def test_both_forms_of_the_list_of_cuts(tmp_path):
     """The release's cells and the JSON say the same: frames counted from 0 here, from 1 there."""
     names, cuts = ["one_320x240", "two_320x240"], [[1, 27, 93], [5]]
-    cells = {"videos": np.array(names, object), "cuts": np.empty(2, object), "cutValues": np.empty(2, object)}
+    cells = {"videos": np.array(names, object), "cuts": np.empty(2, object)}
     for place, values in enumerate(cuts):
         cells["cuts"][place] = np.array(values, float)
     io.savemat(tmp_path / "00_cuts.mat", cells)
