@@ -256,6 +256,35 @@ def test_salicon(here):
     }
 
 
+def test_salicon_submission(here):
+    """One job over both splits the server wants, of frames only; with its own model's code."""
+    target = "results/salicon/submission/spectral_residual/results.zip"
+    jobs = planned(here, "salicon", targets=[target], baselines={"size": [160, 120]})
+    assert count(jobs) == {"submission": 1, "rescale": 20, "download": 1}
+    [job] = [job for job in jobs if job.rule.name == "submission"]
+    for part in ("val", "test"):
+        clips = [f"results/salicon/frames/{part}_{number:02d}.h5" for number in range(10)]
+        assert list(job.input[part]) == clips
+    declared = {Path(path).name for path in job.input.code}
+    assert {"submission.py", "salicon_export.py", "spectral.py"} <= declared
+    assert "gbvs.py" not in declared
+    assert "--size 160 120" in job.shellcmd
+
+
+@pytest.mark.parametrize(
+    ("name", "only", "message"),
+    [
+        ("rudoy", [], "rudoy learns from videos, and salicon holds still images"),
+        ("pqft", ["train_00", "val_00"], "a submission needs validation and test shards"),
+        ("pqft", ["train_00", "test_00"], "a submission needs validation and test shards"),
+    ],
+)
+def test_submissions_that_cannot_be(name, only, message):
+    config = parse({"dataset": {"name": "salicon", "split": "salicon", "only": only}})
+    with pytest.raises(ConfigError, match=message):
+        workflow.Plan(config).submission_clips(name)
+
+
 def test_salicon_releases_share_images_only(here):
     """Originals come to one folder, everything that is made of them to two."""
     jobs = planned(here, "salicon", targets=["data"], dataset={"release": "2017"})
@@ -287,9 +316,13 @@ def test_osie(here):
         ),
         ("flows", "osie holds still images, which have no optical flow"),
         ("models", "osie holds still images, which have no optical flow"),
+        (
+            "results/osie/submission/pqft/results.zip",
+            "a submission is for SALICON's server, which has no osie; use config/salicon.yaml",
+        ),
     ],
 )
-def test_stills_have_no_table1(here, target, message):
+def test_what_stills_have_not_is_refused(here, target, message):
     """Refused while planning, with the reason."""
     words = ("-n", "--snakefile", ROOT / "Snakefile", "--configfile", "config/osie.yaml", "--", target)
     done = snakemake(here, *words)

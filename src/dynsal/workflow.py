@@ -227,6 +227,26 @@ class Plan:
         }
         return json.dumps(entries, sort_keys=True)
 
+    def submission_clips(self, name: str) -> dict[str, list[str]]:
+        """Return the frames that a baseline maps for SALICON's server: those of the validation and of the test shards.
+
+        Raises
+        ------
+        ConfigError
+            For other data sets, for baselines that learn from videos, or if no shard of either is left.
+        """
+        if self.config.dataset.name != "salicon":
+            problem = f"a submission is for SALICON's server, which has no {self.ds}; use config/salicon.yaml"
+        elif self._baseline(name).trained:
+            problem = f"baselines.models: {name} learns from videos, and {self.ds} holds still images"
+        elif not (self.test and self.blind):
+            problem = (
+                "dataset.only: a submission needs validation and test shards, such as val_00 and test_00"
+            )
+        else:
+            return {"val": self.paths("frames", self.test), "test": self.paths("frames", self.blind)}
+        raise ConfigError(problem)
+
     def baseline_code(self, name: str) -> str:
         """Return the module of a baseline, which is loaded by name only."""
         return f"baselines.{self._baseline(name).module}"
