@@ -15,7 +15,7 @@ from helpers import ROOT, SCRIPTS, copy_checkout, environment, snakemake
 from snakemake import api
 from snakemake.settings.types import Quietness
 
-from dynsal import layout, workflow
+from dynsal import code_inputs, layout, workflow
 from dynsal.config import ConfigError, load, parse
 
 DEMO = {
@@ -344,7 +344,7 @@ def test_every_rule_declares_its_code(here):
         name = Path(str(job.input.script)).stem
         assert Path(here, str(job.input.script)).resolve() == SCRIPTS.resolve() / f"{name}.py"
         declared = {Path(here, path).resolve() for path in job.input if str(path).endswith(".py")}
-        assert declared >= {Path(path).resolve() for path in workflow.code(SCRIPTS / f"{name}.py")}
+        assert declared >= {Path(path).resolve() for path in code_inputs.code(SCRIPTS / f"{name}.py")}
         assert len(job.log) == 1
 
 
@@ -437,10 +437,10 @@ def loaded() -> dict[str, set[str]]:
 
 def test_code_holds_what_python_loads(loaded):
     """Compared with what is in sys.modules once a script is imported."""
-    neutral = {"dynsal", *(f"dynsal.{name}" for name in workflow._NEUTRAL)}
+    neutral = {"dynsal", *(f"dynsal.{name}" for name in code_inputs._NEUTRAL)}
     assert set(loaded) == {path.stem for path in SCRIPTS.glob("*.py")}
     for name, seen in loaded.items():
-        declared = modules(workflow.code(SCRIPTS / f"{name}.py", *BY_NAME.get(name, ())))
+        declared = modules(code_inputs.code(SCRIPTS / f"{name}.py", *BY_NAME.get(name, ())))
         assert not (seen - neutral) - declared, name
         assert not declared & neutral, name
 
@@ -460,7 +460,7 @@ def test_code_holds_what_python_loads(loaded):
     ],
 )  # fmt: skip
 def test_code_of_a_script(script, has, lacks):
-    found = modules(workflow.code(SCRIPTS / f"{script}.py", *BY_NAME.get(script, ())))
+    found = modules(code_inputs.code(SCRIPTS / f"{script}.py", *BY_NAME.get(script, ())))
     assert {f"dynsal.{name}" for name in has} <= found
     assert not [
         name for name in found if any(name == f"dynsal.{n}" or name.startswith(f"dynsal.{n}.") for n in lacks)
@@ -470,11 +470,11 @@ def test_code_of_a_script(script, has, lacks):
 def test_code_paths(tmp_path, monkeypatch):
     """Sorted, and relative to the working directory, so that a checkout can be moved."""
     monkeypatch.chdir(ROOT)
-    found = workflow.code(Path("workflow/scripts/gaze.py"), "datasets.demo")
+    found = code_inputs.code(Path("workflow/scripts/gaze.py"), "datasets.demo")
     assert found == sorted(found)
     assert all(path.startswith("src/dynsal/") for path in found)
     assert "src/dynsal/datasets/demo.py" in found
-    assert "src/dynsal/datasets/demo.py" not in workflow.code(Path("workflow/scripts/gaze.py"))
+    assert "src/dynsal/datasets/demo.py" not in code_inputs.code(Path("workflow/scripts/gaze.py"))
 
 
 # ---- Plan -----------------------------------------------------------------------------------------------------------
