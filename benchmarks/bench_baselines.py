@@ -13,6 +13,7 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when numpy is imported
 
+import dataclasses
 import itertools
 import statistics
 import tempfile
@@ -26,12 +27,11 @@ import numpy as np
 from _common import at_most, begin, given_or_generated, interleaved, median_ratio, parser, show
 from scipy import fft
 
-from dynsal.baselines import REGISTRY, create
+from dynsal.baselines import REGISTRY, by_name, create
 from dynsal.baselines.base import Baseline
 from dynsal.baselines.matlab import imresize
 from dynsal.config_baselines import BaselineOptions
 from dynsal.errors import DataError
-from dynsal.flow import estimator
 from dynsal.prepare import Frame, working_frames
 from dynsal.video import decode
 
@@ -81,12 +81,6 @@ def decompositions(frame: Frame) -> Work:
     return partial(np.linalg.svd, np.random.default_rng(0).random((4096, 27, 3)), full_matrices=False)
 
 
-def flow(frame: Frame) -> Work:
-    """Return the DIS flow to the frame's own shifted copy."""
-    grey = np.asarray(cv2.cvtColor(frame.bgr, cv2.COLOR_BGR2GRAY), np.uint8)
-    return partial(estimator("dis"), grey, np.roll(grey, 3, axis=1))
-
-
 class Row(NamedTuple):
     """What a baseline is held against."""
 
@@ -96,16 +90,18 @@ class Row(NamedTuple):
     """From a frame to the bare work that one frame needs at least."""
     frames: int = 4
     """Frames per turn; a whole block for models that work in blocks."""
+    lead: int = 0
+    """Frames before them that are not kept, for models that have nothing to say at first."""
 
 
 ROWS = {
     "gbvs": Row(150, graphs),
     "itti": Row(60, smoothing),
-    "pqft": Row(8, phases),
+    "pqft": Row(8, phases, 24, lead=3),
     "icl": Row(60, patches),
     "self_resemblance": Row(150, decompositions, 80),
     "temporal_spectral": Row(frames=80),
-    "rudoy": Row(1000, flow),
+    "rudoy": Row(1000, graphs, 12),
 }
 """Baselines of the registry without an entry get a row without a target."""
 
@@ -137,12 +133,15 @@ def compare(name: str, frames: Sequence[Frame], files: dict[str, Path], repeats:
     if isinstance(baseline, str):
         show(name, "-", "", None, baseline)
         return
-    used = list(itertools.islice(itertools.cycle(frames), row.frames))
+    used = [
+        dataclasses.replace(frame, kept=position >= row.lead)
+        for position, frame in enumerate(itertools.islice(itertools.cycle(frames), row.lead + row.frames))
+    ]
     works: dict[str, Work] = {"maps": partial(run, baseline, used)}
     if row.limit is not None:
         works["limit"] = row.limit(frames[0])
     times = interleaved(works, repeats)
-    times["maps"] = [seconds / len(used) for seconds in times["maps"]]
+    times["maps"] = [seconds / row.frames for seconds in times["maps"]]
     figure = 1e3 * statistics.median(times["maps"])
     target = "" if row.target is None else at_most(figure, row.target, "ms")
     if row.limit is None:
@@ -163,7 +162,7 @@ def main() -> None:
     )
     options_parser.add_argument("--files", type=Path, help="folder with files that baselines need")
     options: Any = options_parser.parse_args()
-    files = {path.name: path for path in options.files.iterdir()} if options.files else {}
+    files = by_name(options.files.iterdir()) if options.files else {}
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as temporary:
         video = given_or_generated(options.video, Path(temporary), 12)

@@ -1,7 +1,8 @@
-"""Archives of SALICON as the tests write them: real structure, small content."""
+"""Archives of SALICON as the tests write them: real structure, small content; and submissions as its server reads them."""
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
@@ -67,3 +68,14 @@ def mat(workers: Sequence[np.ndarray]) -> bytes:
     stream = io.BytesIO()
     scipy.io.savemat(stream, {"gaze": gaze}, do_compression=True)
     return stream.getvalue()
+
+
+def sent(archive: Path, member: str) -> dict[int, np.ndarray]:
+    """Return image number -> H x W uint8 map of a submission in an archive for the server."""
+    with zipfile.ZipFile(archive) as opened:
+        entries = json.loads(opened.read(member))
+    maps = [
+        (entry["image_id"], np.frombuffer(base64.b64decode(entry["saliency_map"]), np.uint8))
+        for entry in entries
+    ]
+    return {number: cv2.imdecode(png, cv2.IMREAD_UNCHANGED) for number, png in maps}

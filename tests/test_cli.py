@@ -53,18 +53,19 @@ def test_help_of_every_command(name, capsys):
 @pytest.mark.parametrize(
     "words",
     [
-        ["gbvs"], ["gbvs", "--set", "channels=DIOFM"], ["itti"], ["pqft"], ["pqft", "--set", "variant=guo", "tau=2"],
-        ["self_resemblance", "--set", "block=5", "overlap=1"], ["spectral_residual"], ["temporal_spectral"],
+        ["gbvs"], ["gbvs", "--set", "channels=DIOFM"], ["itti"], ["pqft"],
+        ["pqft", "--set", "variant=guo", "--set", "tau=2"], ["self_resemblance", "--set", "block=5", "--set", "overlap=1"],
+        ["spectral_residual"], ["temporal_spectral"],
     ],
     ids=" ".join,
 )  # fmt: skip
 def test_predict_is_the_baseline(clip, tmp_path, words):
     """The file holds what the model itself returns for the decoded frames."""
     out = tmp_path / "maps.h5"
-    assert main(["predict", str(clip), "--model", *words, "--out", str(out)]) == 0
+    assert main(["predict", "--model", *words, "--out", str(out), str(clip)]) == 0
     from dynsal.commands.predict import chosen_options
 
-    options = chosen_options(words[0], words[2:])
+    options = chosen_options(words[0], words[2::2])
     frames = (Frame(i, t, bgr, True) for i, (t, bgr) in enumerate(decode(clip)) if bgr is not None)
     expected = dict(baselines.create(options, {}).maps(frames))
     file = MapFile(out)
@@ -94,3 +95,28 @@ def test_an_unknown_command_lists_the_known(capsys):
         main(["predct"])
     assert stop.value.code == 2
     assert "predict" in capsys.readouterr().err
+
+
+def test_a_trained_baseline_by_its_name(clip, tmp_path, monkeypatch):
+    """With the options it was trained with, which the file of maps names; several of one name must be told apart."""
+    from test_rudoy_training import OPTIONS, trained
+
+    from dynsal.baselines.rudoy.forest import save_model
+
+    monkeypatch.chdir(tmp_path)
+    one = tmp_path / "results/a/models/rudoy/seed0/model.safetensors"
+    save_model(one, trained())
+    assert main(["predict", str(clip), "--model", "rudoy", "--out", "maps.h5"]) == 0
+    maps = MapFile(tmp_path / "maps.h5")
+    assert len(maps) == 6
+    assert maps.attrs["options"] == OPTIONS.model_dump_json()
+    save_model(tmp_path / "results/b/models/rudoy/seed0/model.safetensors", trained())
+    assert main(["predict", str(clip), "--model", "rudoy", "--out", "again.h5"]) == 1
+    assert main(["predict", str(clip), "--model", str(one), "--out", "again.h5"]) == 0
+    np.testing.assert_array_equal(MapFile(tmp_path / "again.h5")[5], maps[5])
+
+
+@pytest.mark.parametrize("text", ["channels=[", "tau=2020-01-01", "model=itti", "channels", "=x", "nosuch=1"])
+def test_options_that_are_none(clip, text, caplog):
+    assert main(["predict", str(clip), "--set", text]) == 1
+    assert "--set" in caplog.text

@@ -108,12 +108,12 @@ def test_command(tmp_path, monkeypatch, caplog, capsys):
     assert maps.attrs["video"] == "a.mp4"
     assert len(maps) == 5
     for words, problem in (
-        ([str(clip), "--model", "gvbs"], "neither a baseline nor the file of a trained model"),
+        ([str(clip), "--model", "gvbs"], "neither a baseline nor a trained model"),
         ([str(clip), "--model", str(file), "--out", "x.mp4"], "cannot be written as .mp4"),
         ([str(clip), "--model", str(file), "--set", "a=b"], "has no options"),
         (["absent.mp4", "--model", str(file)], "absent.mp4: there is no such video file"),
         ([str(clip), "--model", "gbvs", "--set", "channels=XY"], "channels"),
-        ([str(clip), "--model", "gbvs", "--set", "channels"], "not of the form key=value"),
+        ([str(clip), "--model", "gbvs", "--set", "channels"], "is no option of a baseline"),
         ([str(clip), "--model", "rudoy"], "must be trained first"),
     ):
         caplog.clear()

@@ -120,3 +120,18 @@ def test_centre_model_of_the_release():
     spread = np.sqrt((found * (columns - mean[0]) ** 2).sum()), np.sqrt((found * (rows - mean[1]) ** 2).sum())
     np.testing.assert_allclose(mean, (79.5, 44.5), atol=1e-6)
     np.testing.assert_allclose(spread, (10, 10), rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("subjects", "kept"),
+    [
+        (["2-01", "4-02", "4-03-7", "3-01"], [False, True, True, False]),
+        (["10-01", "9-01"], [True, False]),
+        (["1", "2"], [True, True]),
+        (["4-01", "guest"], [True, True]),
+        ([], []),
+    ],
+)
+def test_last_experiment(subjects, kept):
+    """By number, not by text; viewers that are not called as DIEM's are all kept."""
+    assert published.last_experiment(pd.Series(subjects, dtype="str")).tolist() == kept

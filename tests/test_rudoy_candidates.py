@@ -42,7 +42,7 @@ from dynsal.errors import DataError
 from dynsal.prepare import Frame
 from dynsal.video import decode, resize
 
-OPTIONS = RudoyOptions(samples=2000)
+OPTIONS = RudoyOptions(samples=2000, faces=False)
 
 
 def evidence(size=(256, 144), **parts):
@@ -147,7 +147,7 @@ def test_candidates_depend_on_seed_and_frame_only():
     seen = evidence((64, 48), static=np.random.default_rng(0).random((48, 64)))
 
     def points(seed, index):
-        return candidates(seen, RudoyOptions(samples=300, seed=seed), index).points.tolist()
+        return candidates(seen, RudoyOptions(samples=300, seed=seed, faces=False), index).points.tolist()
 
     assert points(0, 5) == points(0, 5)
     assert points(0, 5) != points(1, 5)
@@ -319,7 +319,7 @@ def test_flow_leads_two_frames_back_over_all_frames():
         Frame(i, i / 25, np.ascontiguousarray(texture[:, 30 - 3 * i : 222 - 3 * i]), i in (0, 4))
         for i in range(5)
     ]
-    observer = Observer(RudoyOptions(people=False), {})
+    observer = Observer(RudoyOptions(people=False, faces=False), {})
     seen = list(observer.watch(frames, lambda _, frame: frame.kept))
     assert [position for position, _, _ in seen] == [0, 4]
     assert not seen[0][2].flow.any()

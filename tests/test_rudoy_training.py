@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
+from scipy import io
 from sklearn.ensemble import RandomForestClassifier
 
 from dynsal.baselines.rudoy.anchors import draw_anchors, find_cuts, settled_cuts
+from dynsal.baselines.rudoy.cuts import read_cuts
 from dynsal.baselines.rudoy.forest import Forest, from_sklearn, load_model, save_model
 from dynsal.baselines.rudoy.training import PairSet, collect_pairs, draw_pairs, near_gaze, train
 from dynsal.config_baselines import RudoyOptions
@@ -19,7 +21,7 @@ from dynsal.errors import DataError
 from dynsal.gaze import density
 from dynsal.prepare import Frame
 
-OPTIONS = RudoyOptions(trees=7, people=False, samples=500)
+OPTIONS = RudoyOptions(trees=7, faces=False, people=False, samples=500)
 
 
 def rng(seed=0):
@@ -34,7 +36,9 @@ def test_cuts_that_another_follows_soon_are_dropped():
 @pytest.mark.data
 def test_rule_of_cuts_on_the_list_of_diem(mirror):
     """The authors trained on 1795 of the 7445 raw cuts; a video that cuts on nearly every frame keeps one."""
-    videos = json.loads((mirror / "baselines" / "diem_list_cuts.json").read_text())["videos"]
+    path = mirror / "baselines" / "diem_list_cuts.json"
+    videos = json.loads(path.read_text())["videos"]
+    assert read_cuts(path) == {video["name"]: [cut - 1 for cut in video["cuts"]] for video in videos}
     kept = {video["name"]: settled_cuts(video["cuts"]) for video in videos}
     assert len(kept) == 84
     assert sum(len(video["cuts"]) for video in videos) == 7445
@@ -225,7 +229,7 @@ def same(one, other):
 
 def test_training_learns_and_says_where_from():
     """New pairs are told apart; the model carries options, counts, versions and substitutions."""
-    model = trained(RudoyOptions(trees=40))
+    model = trained(RudoyOptions(trees=40, faces=False))
     fresh = learnable(5)
     assert ((model.positive(fresh.features) > 0.5) == fresh.positive).mean() > 0.8
     assert model.meta["trained_on"] == "synthetic pairs"
@@ -236,7 +240,7 @@ def test_training_learns_and_says_where_from():
 
 def test_training_depends_on_the_seed_but_not_on_threads():
     assert same(trained(threads=1), trained(threads=2))
-    assert not same(trained(), trained(RudoyOptions(trees=7, seed=1)))
+    assert not same(trained(), trained(RudoyOptions(trees=7, seed=1, faces=False)))
 
 
 def test_a_constant_feature_does_no_harm():
@@ -299,3 +303,21 @@ def test_a_model_that_would_lead_astray_is_refused(tmp_path, name, place, value)
     save_model(path, model)
     with pytest.raises(DataError, match="is damaged"):
         load_model(path)
+
+
+def test_both_forms_of_the_list_of_cuts(tmp_path):
+    """The release's cells and the JSON say the same: frames counted from 0 here, from 1 there."""
+    names, cuts = ["one_320x240", "two_320x240"], [[1, 27, 93], [5]]
+    cells = {"videos": np.array(names, object), "cuts": np.empty(2, object)}
+    for place, values in enumerate(cuts):
+        cells["cuts"][place] = np.array(values, float)
+    io.savemat(tmp_path / "00_cuts.mat", cells)
+    listed = [{"name": name, "cuts": values} for name, values in zip(names, cuts, strict=True)]
+    (tmp_path / "cuts.json").write_text(json.dumps({"videos": listed}))
+    for path in (tmp_path / "00_cuts.mat", tmp_path / "cuts.json"):
+        assert read_cuts(path) == {"one_320x240": [0, 26, 92], "two_320x240": [4]}
+    for name, text in (("absent.mat", None), ("broken.mat", "MATLAB"), ("broken.json", "{}")):
+        if text is not None:
+            (tmp_path / name).write_text(text)
+        with pytest.raises(DataError, match=name):
+            read_cuts(tmp_path / name)

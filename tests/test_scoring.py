@@ -73,7 +73,7 @@ def test_other_videos_are_the_negatives(data, capsys):
     folder, _, table = data
     rng = np.random.default_rng(5)
     other = pd.DataFrame({"frame": 0, "x": rng.integers(0, WIDTH, 40), "y": rng.integers(0, HEIGHT, 40)})
-    other.to_csv(folder / "other.csv", index=False)
+    other[["x", "y"]].to_csv(folder / "other.csv", index=False)
     apart = run(capsys, folder, "--metrics", "sauc,sauc_same_video", "--negatives", folder / "other.csv")
     both = pd.concat([table.assign(video="a"), other.assign(video="b")])
     both.to_csv(folder / "gaze.csv", index=False)
@@ -81,6 +81,25 @@ def test_other_videos_are_the_negatives(data, capsys):
     pd.testing.assert_frame_equal(apart, together)
     assert "40 fixations of other videos" in apart.loc["sauc", "definition"]
     assert apart.loc["sauc", "mean"] != apart.loc["sauc_same_video", "mean"]
+
+
+@pytest.mark.parametrize("names", ["sauc", "sauc,chi2,nss", "chi2", "kld,sauc_same_video"])
+def test_any_choice_of_metrics_gives_what_all_give(data, capsys, names):
+    """No metric depends on another one being asked for."""
+    folder, _, _ = data
+    every, some = run(capsys, folder), run(capsys, folder, "--metrics", names)
+    assert some.index.tolist() == names.split(",")
+    pd.testing.assert_frame_equal(some, every.loc[some.index])
+    assert some["mean"].notna().all()
+
+
+def test_blank_maps_are_told(data, capsys, caplog):
+    """They cannot be normalised: scored as uniform, and said so."""
+    folder, maps, _ = data
+    write_maps(folder / "maps.h5", {**maps, 1: np.zeros((HEIGHT, WIDTH))}.items())
+    run(capsys, folder, "--per-frame", folder / "f.csv")
+    assert "1 maps are zero everywhere" in caplog.text
+    assert pd.read_csv(folder / "f.csv").loc[1, "sauc"] == 0.5
 
 
 def test_other_pixels(data, capsys):

@@ -1,4 +1,4 @@
-"""`snakemake data` on still images, end to end: SALICON in small, both releases, and two shards of the real OSIE."""
+"""`snakemake data` on still images, end to end: SALICON in small, both releases, with a submission; two shards of OSIE."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import yaml
 from helpers import copy_checkout, snakemake
-from salicon_files import annotation, mat, name, picture, write_json, write_zip
+from salicon_files import annotation, mat, name, picture, sent, write_json, write_zip
 
 from dynsal import layout
+from dynsal.baselines.spectral import SpectralResidual
 from dynsal.clips import Clip
+from dynsal.config_baselines import SpectralOptions
 from dynsal.datasets.osie import read_fixations
-from dynsal.datasets.salicon import image_id
-from dynsal.datasets.salicon_export import check_submission, write_submission
 from dynsal.gaze import read_gaze
+from dynsal.prepare import Frame
 
 NUMBERS = {"train": (30, 10, 20), "val": (50, 40), "test": (60,)}
 """COCO numbers of the images, in the order in which they lie in the archive."""
@@ -43,7 +44,7 @@ def points(path) -> list[tuple]:
 
 @pytest.mark.slow
 def test_salicon(tmp_path):
-    """Archives stay packed; one file per shard and step; releases stay apart; the blind shard has frames and no gaze."""
+    """Archives stay packed; one file per shard and step; releases stay apart; the blind shard has frames, maps and no gaze."""
     folder = copy_checkout(tmp_path / "checkout")
     put_salicon(folder / "results/salicon/raw")
     small = {"dataset": {"only": ["train_00", "val_00", "test_00"]}}
@@ -79,10 +80,20 @@ def test_salicon(tmp_path):
     assert (results / "gaze/val_00.parquet").read_bytes() == before
     assert not (later / "raw").exists()
 
-    with Clip(results / "frames/test_00.h5") as clip:
-        maps = [(image_id(n), clip.bgr(k)[..., 0].astype(float)) for k, n in enumerate(clip.names)]
-    write_submission(folder / "submission.json", maps)
-    assert check_submission(folder / "submission.json", NUMBERS["test"]) == []
+    submission = "results/salicon/submission/spectral_residual/results.zip"
+    done = snakemake(folder, *words, "--", submission)
+    assert done.rc == 0, done.text[-3000:]
+    assert [path.name for path in (folder / submission).parent.iterdir()] == ["results.zip"]
+    assert "test: 1 images of 5000: the server takes whole splits" in done.text
+    assert "spectral_residual: 0 blank maps sent as uniform" in done.text
+    model = SpectralResidual(SpectralOptions(), {})
+    for part, shard in (("val", "val_00"), ("test", "test_00")):
+        found = sent(folder / submission, f"fixations_{part}2014_spectral-residual_results.json")
+        assert list(found) == sorted(NUMBERS[part])
+        with Clip(results / f"frames/{shard}.h5") as clip:
+            for k, number in enumerate(found):
+                [(_, wanted)] = model.maps([Frame(0, 0.0, clip.bgr(k), kept=True)])
+                np.testing.assert_allclose(found[number], wanted * (255 / wanted.max()), atol=0.501)
 
     done = snakemake(folder, *words, "--", "data")
     assert "Nothing to be done" in done.text

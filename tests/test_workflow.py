@@ -15,7 +15,7 @@ from helpers import ROOT, SCRIPTS, copy_checkout, environment, snakemake
 from snakemake import api
 from snakemake.settings.types import Quietness
 
-from dynsal import layout, workflow
+from dynsal import code_inputs, layout, workflow
 from dynsal.config import ConfigError, load, parse
 
 DEMO = {
@@ -153,6 +153,15 @@ def test_table2(here):
     assert not found["download"]  # the demo needs no network
 
 
+def test_rudoy_on_diem(here):
+    """Trained on 62 of the 64 videos, around the cuts of the authors' list."""
+    jobs = planned(here, "diem", targets=["results/table2.csv"])
+    pairs = [job for job in jobs if job.rule.name == "pairs"]
+    assert len(pairs) == 62
+    assert not [job for job in pairs if "_no_voices_" in job.wildcards.video]
+    assert all("results/baselines/raw/00_cuts.mat" in map(str, job.input) for job in pairs)
+
+
 def test_another_baseline_option_scores_that_baseline_only(here):
     """Its rows alone change, and its own code is declared with them, not that of the others."""
 
@@ -178,16 +187,18 @@ def test_another_baseline_option_scores_that_baseline_only(here):
             assert not {"gbvs.py", "icl.py", "itti.py"} & code
 
 
-def test_published_protocol_trains_nothing_anew(here):
-    """The switch changes the parameters of scoring jobs only."""
+def test_published_profile_trains_nothing_anew(here):
+    """On top of DIEM's: scoring changes, and Rudoy's pairs, whose features are in pixels of the frames it sees."""
 
     def parameters(**changes):
-        jobs = planned(here, targets=["results/table2.csv"], **changes)
+        jobs = planned(here, "diem", targets=["results/table2.csv"], **changes)
         return {(job.rule.name, str(job.wildcards_dict)): str(job.params) for job in jobs}
 
-    before, after = parameters(), parameters(evaluate={"protocol": "published"})
-    changed = {rule for rule, wildcards in before if before[rule, wildcards] != after[rule, wildcards]}
-    assert changed == {"baseline", "evaluate", "floors", "table2_of"}
+    profile = yaml.safe_load((here / "config" / "published.yaml").read_text())
+    before, after = parameters(), parameters(**profile)
+    assert set(after) < set(before)  # the four baselines whose figures are published
+    changed = {rule for rule, wildcards in after if before[rule, wildcards] != after[rule, wildcards]}
+    assert changed == {"baseline", "evaluate", "floors", "pairs", "table2_of", "timings"}
 
 
 def test_diem(here):
@@ -263,6 +274,35 @@ def test_downloads_alone(here, profile, overrides, jobs):
     assert count(planned(here, profile, targets=["downloads"], **overrides)) == {**jobs, "downloads": 1}
 
 
+def test_salicon_submission(here):
+    """One job over both splits the server wants, of frames only; with its own model's code."""
+    target = "results/salicon/submission/spectral_residual/results.zip"
+    jobs = planned(here, "salicon", targets=[target], baselines={"size": [160, 120]})
+    assert count(jobs) == {"submission": 1, "rescale": 20, "download": 1}
+    [job] = [job for job in jobs if job.rule.name == "submission"]
+    for part in ("val", "test"):
+        clips = [f"results/salicon/frames/{part}_{number:02d}.h5" for number in range(10)]
+        assert list(job.input[part]) == clips
+    declared = {Path(path).name for path in job.input.code}
+    assert {"submission.py", "salicon_export.py", "spectral.py"} <= declared
+    assert "gbvs.py" not in declared
+    assert "--size 160 120" in job.shellcmd
+
+
+@pytest.mark.parametrize(
+    ("name", "only", "message"),
+    [
+        ("rudoy", [], "rudoy learns from videos, and salicon holds still images"),
+        ("pqft", ["train_00", "val_00"], "a submission needs validation and test shards"),
+        ("pqft", ["train_00", "test_00"], "a submission needs validation and test shards"),
+    ],
+)
+def test_submissions_that_cannot_be(name, only, message):
+    config = parse({"dataset": {"name": "salicon", "split": "salicon", "only": only}})
+    with pytest.raises(ConfigError, match=message):
+        workflow.Plan(config).submission_clips(name)
+
+
 def test_salicon_releases_share_images_only(here):
     """Originals come to one folder, everything that is made of them to two."""
     jobs = planned(here, "salicon", targets=["data"], dataset={"release": "2017"})
@@ -294,9 +334,13 @@ def test_osie(here):
         ),
         ("flows", "osie holds still images, which have no optical flow"),
         ("models", "osie holds still images, which have no optical flow"),
+        (
+            "results/osie/submission/pqft/results.zip",
+            "a submission is for SALICON's server, which has no osie; use config/salicon.yaml",
+        ),
     ],
 )
-def test_stills_have_no_table1(here, target, message):
+def test_what_stills_have_not_is_refused(here, target, message):
     """Refused while planning, with the reason."""
     words = ("-n", "--snakefile", ROOT / "Snakefile", "--configfile", "config/osie.yaml", "--", target)
     done = snakemake(here, *words)
@@ -318,7 +362,7 @@ def test_every_rule_declares_its_code(here):
         name = Path(str(job.input.script)).stem
         assert Path(here, str(job.input.script)).resolve() == SCRIPTS.resolve() / f"{name}.py"
         declared = {Path(here, path).resolve() for path in job.input if str(path).endswith(".py")}
-        assert declared >= {Path(path).resolve() for path in workflow.code(SCRIPTS / f"{name}.py")}
+        assert declared >= {Path(path).resolve() for path in code_inputs.code(SCRIPTS / f"{name}.py")}
         assert len(job.log) == 1
 
 
@@ -411,10 +455,10 @@ def loaded() -> dict[str, set[str]]:
 
 def test_code_holds_what_python_loads(loaded):
     """Compared with what is in sys.modules once a script is imported."""
-    neutral = {"dynsal", *(f"dynsal.{name}" for name in workflow._NEUTRAL)}
+    neutral = {"dynsal", *(f"dynsal.{name}" for name in code_inputs._NEUTRAL)}
     assert set(loaded) == {path.stem for path in SCRIPTS.glob("*.py")}
     for name, seen in loaded.items():
-        declared = modules(workflow.code(SCRIPTS / f"{name}.py", *BY_NAME.get(name, ())))
+        declared = modules(code_inputs.code(SCRIPTS / f"{name}.py", *BY_NAME.get(name, ())))
         assert not (seen - neutral) - declared, name
         assert not declared & neutral, name
 
@@ -434,7 +478,7 @@ def test_code_holds_what_python_loads(loaded):
     ],
 )  # fmt: skip
 def test_code_of_a_script(script, has, lacks):
-    found = modules(workflow.code(SCRIPTS / f"{script}.py", *BY_NAME.get(script, ())))
+    found = modules(code_inputs.code(SCRIPTS / f"{script}.py", *BY_NAME.get(script, ())))
     assert {f"dynsal.{name}" for name in has} <= found
     assert not [
         name for name in found if any(name == f"dynsal.{n}" or name.startswith(f"dynsal.{n}.") for n in lacks)
@@ -444,11 +488,11 @@ def test_code_of_a_script(script, has, lacks):
 def test_code_paths(tmp_path, monkeypatch):
     """Sorted, and relative to the working directory, so that a checkout can be moved."""
     monkeypatch.chdir(ROOT)
-    found = workflow.code(Path("workflow/scripts/gaze.py"), "datasets.demo")
+    found = code_inputs.code(Path("workflow/scripts/gaze.py"), "datasets.demo")
     assert found == sorted(found)
     assert all(path.startswith("src/dynsal/") for path in found)
     assert "src/dynsal/datasets/demo.py" in found
-    assert "src/dynsal/datasets/demo.py" not in workflow.code(Path("workflow/scripts/gaze.py"))
+    assert "src/dynsal/datasets/demo.py" not in code_inputs.code(Path("workflow/scripts/gaze.py"))
 
 
 # ---- Plan -----------------------------------------------------------------------------------------------------------

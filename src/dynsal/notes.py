@@ -28,13 +28,22 @@ def common(plan: Plan, scores: pd.DataFrame, name: str) -> dict[str, str]:
             "DIEM's fixation maps as preprocessed for STAViS do not say who looked, and count a pixel once however "
             "many looked there"
         )
-    if plan.config.dataset.name == "demo":
+    if config.dataset.name == "demo":
         notes["demo"] = (
             "synthetic videos and viewers: the numbers show that the pipeline works, nothing about people"
         )
-    if plan.config.dataset.name != "diem":
+    if by_the_book:
+        notes["deviations from the published protocol"] = (
+            "it is inferred from public code; a map that is zero everywhere scores as uniform (there the frame is dropped); "
+            "the human row has two random halves and the same negatives (there ten, and uniform ones)"
+        )
+    if config.dataset.name != "diem":
         notes["paper"] = (
             "its figures are for DIEM and are not comparable with this data set; only the order may be"
+        )
+    elif not by_the_book:
+        notes["paper"] = (
+            "its definition of sAUC is not stated, and its baselines' figures come from another protocol"
         )
     return notes
 

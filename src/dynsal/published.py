@@ -3,7 +3,7 @@
 The four baselines, two measures and twenty test videos of the paper's Table 2 are those of the Matlab release of Rudoy
 et al. (yonidishon/milestones@26ec737:video_attention/release/run_jumpTest.m), so its rules are the best available
 definition: a working copy of a fifth of the native size, gaze scaled about the middle of the screen, a Gaussian of 10
-pixels at that scale, frames 30 to N - 30, Borji's AUC with the same video's other frames as negatives. That the paper
+pixels at that scale, frames 30 to N - 30, the last experiment alone, Borji's AUC with the same video's other frames as negatives. That the paper
 used them is inferred. See docs/metrics.md; the exact protocol is in `dynsal.references`.
 """
 
@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from dynsal import layout
 from dynsal.evaluation import Map
@@ -43,6 +45,18 @@ def to_working_copy(points: Points, native: Size, size: Size) -> Points:
     recorded = points + 0.5
     one_based = (recorded - np.array(native) / 2) / SCALE + np.array(size) / 2
     return np.asarray(np.clip(one_based - 1, -0.5, np.array(size) - 1.0))
+
+
+def last_experiment(subjects: pd.Series) -> NDArray[np.bool_]:
+    """Return which rows are of the last experiment in which a video was shown, as the release keeps them alone.
+
+    DIEM's viewers are called "experiment-subject" (`dynsal.datasets.diem`); other data sets' are not, and all stay.
+    """
+    numbers = subjects.str.extract(r"^(\d+)-", expand=False)
+    if len(subjects) == 0 or numbers.isna().any():
+        return np.ones(len(subjects), dtype=bool)
+    experiments = numbers.astype(int)
+    return np.asarray(experiments == experiments.max())
 
 
 def centre_map(size: Size) -> Map:

@@ -75,7 +75,8 @@ def scored_gaze(file: GazeFile, evaluate: EvaluateConfig) -> pd.DataFrame:
     """Return a gaze table in pixels of the size at which maps are scored."""
     if evaluate.protocol == "exact":
         return file.table
-    native = to_working(file.table, file.size, file.source_size)
+    table = file.table[published.last_experiment(file.table["subject"])].reset_index(drop=True)
+    native = to_working(table, file.size, file.source_size)
     points = published.to_working_copy(
         native[["x", "y"]].to_numpy(), file.source_size, scored_size(file, evaluate)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from dynsal.gaze import Points, Size, by_frame
 from dynsal.maps import MapFile
 from dynsal.metrics import METRICS
 from dynsal.pools import same_video_pool
+
+log = logging.getLogger(__name__)
 
 _ALL_FRAMES = 2**31 - 1
 DEFAULT_SIGMA = 1 / 25.6
@@ -33,19 +36,26 @@ class Definition:
     def describe(self, metric: str) -> str:
         """Return what a metric means here."""
         same = "the fixations of all other frames of this video"
-        texts = {
-            "sauc": "exact rank form (ties one half); negatives: "
-            + (f"{len(self.negatives)} fixations of other videos" if len(self.negatives) else same),
-            "sauc_same_video": f"exact rank form (ties one half); negatives: {same}",
-            "auc_judd": "exact rank form against all pixels without a fixation",
-            "nss": "mean z-score at the fixations, ddof 0",
-        }
-        density = f"density: one Gaussian per fixation, sigma {self.sigma[0]:.4g} x {self.sigma[1]:.4g} px"
-        return texts.get(metric, density)
+        fixated = "points to the nearest pixel, multiplicity kept"
+        density = (
+            "p = map / sum, q = density / sum; density: one Gaussian per fixation, sigma "
+            f"{self.sigma[0]:.4g} x {self.sigma[1]:.4g} px"
+        )
+        others = f"{len(self.negatives)} fixations of other videos" if len(self.negatives) else same
+        return {
+            "sauc": f"exact rank form (ties one half), {fixated}; negatives: {others}",
+            "sauc_same_video": f"exact rank form (ties one half), {fixated}; negatives: {same}",
+            "chi2": f"0.5 sum (p - q)^2 / (p + q); {density}",
+            "auc_judd": f"exact rank form (ties one half), {fixated}; against all pixels without a fixation",
+            "nss": f"mean of (map - mean) / sd over the fixations, sd with ddof 0; {fixated}",
+            "cc": f"Pearson's correlation of map and density; {density}",
+            "sim": f"sum min(p, q); {density}",
+            "kld": f"sum q log(eps + q / (p + eps)), eps 2.2e-16; {density}",
+        }[metric]
 
 
-def read_points(path: Path) -> pd.DataFrame:
-    """Read a table of fixations, CSV or parquet: columns frame, x, y, and optionally video and subject.
+def read_points(path: Path, columns: Sequence[str] = ("frame", "x", "y")) -> pd.DataFrame:
+    """Read a table of fixations, CSV or parquet: at least the given columns, and optionally video and subject.
 
     x runs right, y down, in pixels of the maps, the centre of the first pixel at 0; one row per fixation and frame.
 
@@ -58,13 +68,13 @@ def read_points(path: Path) -> pd.DataFrame:
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise DataError(path, f"cannot be read as a table ({error})", "Write it as CSV or parquet") from None
-    missing = [name for name in ("frame", "x", "y") if name not in table.columns]
+    missing = [name for name in columns if name not in table.columns]
     if missing:
         raise DataError(
             path, f"lacks the column(s) {', '.join(missing)}; it has {', '.join(map(str, table.columns))}",
-            "One row per fixation and frame: frame,x,y and optionally video,subject",
+            f"One row per fixation and frame: {','.join(columns)} and optionally video,subject",
         )  # fmt: skip
-    for name in ("frame", "x", "y"):
+    for name in columns:
         numbers = pd.to_numeric(table[name], errors="coerce")
         bad = ~np.isfinite(numbers.to_numpy(np.float64)) | ((numbers % 1 != 0) if name == "frame" else False)
         if bad.any():
@@ -73,7 +83,7 @@ def read_points(path: Path) -> pd.DataFrame:
                 f"{path}:{line + 2}", f"{name} is {table[name].iloc[line]}", "Correct or remove the row"
             )
         table[name] = numbers
-    return table.astype({"frame": np.int64, "x": np.float64, "y": np.float64})
+    return table.astype({name: np.int64 if name == "frame" else np.float64 for name in columns})
 
 
 def pick_video(table: pd.DataFrame, video: str | None, where: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -136,11 +146,14 @@ def score_maps(
         sigma=definition.sigma,
         other_videos=definition.negatives,
         same_video=same_video_pool(table, _ALL_FRAMES, 0),
-        names=tuple(names),
+        names=tuple({*names, "sauc_same_video"} if "sauc" in names else names),
     )
-    scores = score_video(reference, fitted(maps, maps.size))
+    blank: list[int] = []
+    scores = score_video(reference, fitted(maps, maps.size, blank))
     if not len(definition.negatives):
         scores["sauc"] = scores["sauc_same_video"]
+    if blank:
+        log.warning("%s: %d maps are zero everywhere and are scored as uniform", maps.path, len(blank))
     return scores
 
 

@@ -52,10 +52,12 @@ def table(
     config: TableConfig,
     paper: pd.DataFrame,
     baselines: Collection[str] = (),
+    comparable: bool | None = None,
 ) -> pd.DataFrame:
     """Return one row per model in the given order; columns as docs/results describe them.
 
-    The paper's figures are for DIEM: ``paper_comparable`` says whether this table's data set is the same.
+    The paper's figures are for DIEM: ``paper_comparable`` says whether this table's are of the same data set (or what
+    ``comparable`` says).
     """
     shared = common_frames(scores, list(METRICS))
     summary = summarise(shared, list(METRICS), config.resamples, config.seed).loc[list(order)]
@@ -70,7 +72,7 @@ def table(
         index=summary.index,
     )
     last = pd.DataFrame({f"paper_{name}": printed[name] for name in ("sauc", "chi2")})
-    last["paper_comparable"] = dataset == "diem"
+    last["paper_comparable"] = dataset == "diem" if comparable is None else comparable
     return pd.concat([first, summary, last], axis=1).reset_index(drop=True)
 
 

@@ -1,4 +1,4 @@
-"""The plan of a run: which videos, models and files, and which code every step depends on.
+"""The plan of a run: which videos, models and files.
 
 The Snakefile is parsed again by every job, so this module imports nothing heavy. All paths are relative to the
 working directory, in the layout that a user can type: ``results/{ds}/<step>/...``.
@@ -6,27 +6,15 @@ working directory, in the layout that a user can type: ``results/{ds}/<step>/...
 
 from __future__ import annotations
 
-import ast
-import functools
 import json
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from dynsal import layout, originals
 from dynsal.config import RESERVED, Config, ConfigError, ModelConfig, stage_json
 from dynsal.config_baselines import REGISTRY, Entry
 from dynsal.errors import DataError
-
-_PACKAGE = Path(__file__).resolve().parent
-
-_NEUTRAL = {
-    "__init__", "config", "config_baselines", "errors", "fileio", "layout", "originals", "provenance", "script",
-    "workflow",
-}  # fmt: skip
-"""Modules that cannot change a result: values of the configuration come through params, the rest is plumbing."""
-
 
 _TAKEN = {*originals.ORIGINALS, "salicon2017", "baselines", "weights"} - {"folder"}
 """Folders of results/ that a user's data set must not share."""
@@ -240,6 +228,26 @@ class Plan:
         }
         return json.dumps(entries, sort_keys=True)
 
+    def submission_clips(self, name: str) -> dict[str, list[str]]:
+        """Return the frames that a baseline maps for SALICON's server: those of the validation and of the test shards.
+
+        Raises
+        ------
+        ConfigError
+            For other data sets, for baselines that learn from videos, or if no shard of either is left.
+        """
+        if self.config.dataset.name != "salicon":
+            problem = f"a submission is for SALICON's server, which has no {self.ds}; use config/salicon.yaml"
+        elif self._baseline(name).trained:
+            problem = f"baselines.models: {name} learns from videos, and {self.ds} holds still images"
+        elif not (self.test and self.blind):
+            problem = (
+                "dataset.only: a submission needs validation and test shards, such as val_00 and test_00"
+            )
+        else:
+            return {"val": self.paths("frames", self.test), "test": self.paths("frames", self.blind)}
+        raise ConfigError(problem)
+
     def baseline_code(self, name: str) -> str:
         """Return the module of a baseline, which is loaded by name only."""
         return f"baselines.{self._baseline(name).module}"
@@ -252,6 +260,19 @@ class Plan:
             else []
         )
         return self.downloads_of(name) + trained
+
+    def cuts(self) -> list[str]:
+        """Return the list of shot cuts that a trained baseline uses; only DIEM has one."""
+        return ["results/baselines/raw/00_cuts.mat"] if self.config.dataset.name == "diem" else []
+
+    def pair_videos(self) -> list[str]:
+        """Return the videos that baselines learn from; Rudoy et al. leave out DIEM's twins, which differ in sound only."""
+        return [video for video in self.train if "_no_voices_" not in video]
+
+    def mirrors(self) -> str:
+        """Return the mirror folders of the configuration and of DYNSAL_MIRROR, as jobs get them by that variable."""
+        named = [*self.config.mirrors, *os.environ.get("DYNSAL_MIRROR", "").split(os.pathsep)]
+        return os.pathsep.join(dict.fromkeys(name for name in named if name))
 
     def downloads_of(self, name: str) -> list[str]:
         """Return the downloads that a baseline needs."""
@@ -312,42 +333,3 @@ def _file_problems(config: Config, videos: list[str]) -> list[str]:
 def _paper_order(model: ModelConfig) -> tuple[int, int]:
     """Sort rows as Table 1 does, whatever the order of the keys: spatial, temporal, late, early, augmented last."""
     return ["spatial", "temporal", "late", "early"].index(model.arch), len(model.augment)
-
-
-@functools.cache
-def imports(module: Path) -> frozenset[Path]:
-    """Return the dynsal modules that a file imports directly, or names in a string to load later; with their packages."""
-    found = set()
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "dynsal":
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names if alias.name.startswith("dynsal.")]
-        elif isinstance(node, ast.Constant) and re.fullmatch(r"dynsal(\.\w+)+", str(node.value)):
-            names = [str(node.value)]  # loaded by name, as the nets of a registry are
-        else:
-            continue
-        parts = [name.split(".") for name in names]
-        for name in {".".join(words[:end]) for words in parts for end in range(2, len(words) + 1)}:
-            base = _PACKAGE.joinpath(*name.split(".")[1:])
-            found |= {path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()}
-    return frozenset(found)
-
-
-def code(script: Path, *modules: str) -> list[str]:
-    """Return a script's code dependencies: dynsal modules it imports, directly or not, sorted.
-
-    ``modules`` names what the script loads by name only (such as ``datasets.demo``). They are declared as inputs of
-    the rule, so that an edit reruns exactly the steps it can change. Modules that cannot change a result are left out.
-    """
-    start = [_PACKAGE.joinpath(*name.split(".")).with_suffix(".py") for name in modules]
-    seen: set[Path] = set()
-    queue = [script, *start]
-    while queue:
-        module = queue.pop()
-        for dependency in imports(module) | ({module} if module in start else set()):
-            neutral = dependency.parent == _PACKAGE and dependency.stem in _NEUTRAL
-            if dependency not in seen and not neutral:
-                seen.add(dependency)
-                queue.append(dependency)
-    return sorted(os.path.relpath(path) for path in seen)

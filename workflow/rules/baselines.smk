@@ -36,7 +36,7 @@ rule baseline:
 
 
 rule timings:
-    """Time every model of Table 2 on the same frames and one core; takes all cores so that nothing disturbs it."""
+    """Time every model of Table 2 on the same frames and one core; asks for more cores, so that little runs beside it."""
     input:
         script=smk_script("timings"),
         code=smk_code("timings"),
@@ -49,7 +49,7 @@ rule timings:
         "logs/{ds}/tables/timings.log",
     conda:
         "../../envs/train.yaml"
-    threads: workflow.cores or 1
+    threads: 8
     params:
         cfg=smk_plan.params("flow"),
         net=smk_plan.models[-1],
@@ -67,6 +67,7 @@ rule pairs:
         code=smk_code("pairs", smk_dataset),
         files=lambda wildcards: smk_plan.downloads_of(wildcards.baseline),
         raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
+        cuts=smk_plan.cuts(),
         frames="results/{ds}/frames/{video}.h5",
         gaze="results/{ds}/gaze/{video}.parquet",
     output:
@@ -78,12 +79,13 @@ rule pairs:
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(dataset=["name", "source", "release", "folder"]),
+        cfg=smk_plan.fields(dataset=["name", "source", "release", "folder"], evaluate=["protocol"]),
         options=lambda wildcards: smk_plan.baseline_options(wildcards.baseline),
         size=smk_baseline_size,
+        cuts=" ".join(["--cuts", *smk_plan.cuts()]) if smk_plan.cuts() else "",
         root=smk_raw,
     shell:
-        "python {input.script} --options {params.options:q} --files {input.files:q} --video {wildcards.video:q}"
+        "python {input.script} --options {params.options:q} --files {input.files:q} {params.cuts} --video {wildcards.video:q}"
         " {params.size} --raw {params.root:q} --frames {input.frames:q} --gaze {input.gaze:q}"
         " --params {params.cfg:q} --out {output:q} --log {log:q}"
 
@@ -93,7 +95,7 @@ rule train_baseline:
     input:
         script=smk_script("train_baseline"),
         code=smk_code("train_baseline"),
-        pairs=expand("results/{{ds}}/pairs/{{baseline}}/{video}.npz", video=smk_plan.train),
+        pairs=expand("results/{{ds}}/pairs/{{baseline}}/{video}.npz", video=smk_plan.pair_videos()),
     output:
         "results/{ds}/models/{baseline}/seed0/model.safetensors",
     log:
@@ -105,7 +107,7 @@ rule train_baseline:
     threads: 8
     params:
         options=lambda wildcards: smk_plan.baseline_options(wildcards.baseline),
-        videos=smk_plan.train,
+        videos=smk_plan.pair_videos(),
     shell:
         "python {input.script} --options {params.options:q} --pairs {input.pairs:q} --videos {params.videos:q}"
         " --dataset {wildcards.ds} --threads {threads} --out {output:q} --log {log:q}"

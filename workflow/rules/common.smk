@@ -1,16 +1,15 @@
 # Shared by all rules. Needs: the configuration. Makes: smk_plan (names and paths) and the smk_ input functions.
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
 # A fresh clone works without an installation: jobs find the module in src/, also inside conda environments.
 sys.path.insert(0, f"{workflow.basedir}/src")
-shell.prefix(
-    f"set -euo pipefail; export OPENBLAS_NUM_THREADS=1 PYTHONPATH='{workflow.basedir}/src'${{{{PYTHONPATH:+:$PYTHONPATH}}}}; "
-)
 
 from dynsal import layout, space
+from dynsal import code_inputs as smk_inputs
 from dynsal import workflow as smk
 from dynsal.config import ConfigError
 from dynsal.errors import DataError
@@ -24,12 +23,13 @@ try:
 except (ConfigError, DataError) as error:
     raise WorkflowError(str(error)) from None
 
-# By the environment, not by params: another mirror folder makes no finished download wrong.
-os.environ["DYNSAL_MIRROR"] = os.pathsep.join(
-    dict.fromkeys([*smk_plan.config.mirrors, *filter(None, [os.environ.get("DYNSAL_MIRROR")])])
-)
-
 DS = smk_plan.ds
+
+# Mirror folders come by the environment, not by params: another one makes no finished download wrong.
+shell.prefix(
+    "set -euo pipefail; export OPENBLAS_NUM_THREADS=1 "
+    f"PYTHONPATH='{workflow.basedir}/src'${{{{PYTHONPATH:+:$PYTHONPATH}}}} DYNSAL_MIRROR={shlex.quote(smk_plan.mirrors())}; "
+)
 smk_dataset = f"datasets.{smk_reader(smk_plan.config.dataset)}"
 
 
@@ -43,7 +43,7 @@ def smk_script(name):
 
 
 def smk_code(name, *modules):
-    return smk.code(Path(smk_script(name)), *modules)
+    return smk_inputs.code(Path(smk_script(name)), *modules)
 
 
 smk_figures = [

@@ -1,4 +1,5 @@
-# Needs: SALICON's archives in results/salicon/raw. Makes: results/salicon/raw/points/{part}.parquet.
+# Needs: SALICON's archives in results/salicon/raw; for a submission, frames of the validation and test shards.
+# Makes: results/salicon/raw/points/{part}.parquet, results/{ds}/submission/{baseline}/results.zip.
 
 
 rule salicon_points:
@@ -24,3 +25,26 @@ rule salicon_points:
     shell:
         "python {input.script} --part {wildcards.part} --raw {params.root:q} --annotations {input.annotations:q}"
         " --params {params.cfg:q} --out {output:q} --log {log:q}"
+
+
+rule submission:
+    """Map SALICON's validation and test images with one baseline, and pack the maps for the evaluation server."""
+    input:
+        unpack(lambda wildcards: smk_plan.submission_clips(wildcards.baseline)),
+        script=smk_script("salicon_submission"),
+        code=lambda wildcards: smk_code("salicon_submission", smk_plan.baseline_code(wildcards.baseline)),
+        files=lambda wildcards: smk_plan.baseline_files(wildcards.baseline),
+    output:
+        "results/{ds}/submission/{baseline}/results.zip",
+    log:
+        "logs/{ds}/submission/{baseline}.log",
+    benchmark:
+        "results/{ds}/benchmarks/submission/{baseline}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        options=lambda wildcards: smk_plan.baseline_options(wildcards.baseline),
+        size=smk_baseline_size,
+    shell:
+        "python {input.script} --name {wildcards.baseline} --options {params.options:q} --files {input.files:q}"
+        " {params.size} --val {input.val:q} --test {input.test:q} --out {output:q} --log {log:q}"

@@ -32,6 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
     decoded = open_dataset(params.dataset, arguments.raw).open_frames(video, wanted_frames(stride, 1))
     scored = set(reference.frames.tolist())
     blank: list[int] = []
+    shown = shown_frame(reference)
 
     def frames() -> Iterator[Frame]:
         """Yield all working frames, because models may remember them; kept are those to score."""
@@ -42,7 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
 
         def maps() -> Iterator[tuple[int, Map]]:
             for index, saliency in fitted(model.maps(frames()), reference.size, blank):
-                if index == shown_frame(reference):
+                if index == shown:
                     keep(index, saliency)
                 yield index, saliency
 

@@ -4,6 +4,7 @@ import argparse
 import itertools
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from dynsal import baselines, provenance, script
-from dynsal.baselines.base import Frame
+from dynsal.baselines.base import Baseline, Frame
 from dynsal.clips import Clip
 from dynsal.config import FlowConfig
 from dynsal.device import limit_threads
@@ -20,6 +21,9 @@ from dynsal.flow import estimator
 from dynsal.inference import Predictor
 from dynsal.training import load_model
 from dynsal.video import resize
+
+LEAD = 5
+"""Frames that only fill the models' memory: without them some have nothing to do at first."""
 
 
 def seconds_per_flow(frames: list[Frame], flow: FlowConfig) -> float:
@@ -43,13 +47,21 @@ def seconds_per_map(predictor: Predictor, frames: list[Frame]) -> float:
     return (time.perf_counter() - start) / len(frames)
 
 
+def seconds_of(model: Baseline, frames: list[Frame]) -> float:
+    """Return how long a baseline takes for all frames, of which the first ones only warm it up."""
+    start = time.perf_counter()
+    for _ in model.maps(replace(frame, kept=position >= LEAD) for position, frame in enumerate(frames)):
+        pass
+    return time.perf_counter() - start
+
+
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
     cv2.setNumThreads(1)
     limit_threads(1)
     params = script.read_params(arguments)
     with Clip(arguments.frames) as clip:
-        count = min(arguments.count, len(clip))
+        count = min(arguments.count + LEAD, len(clip))
         frames = [Frame(i, float(clip.times[i]), clip.bgr(i), kept=True) for i in range(count)]
     size = tuple(arguments.size or frames[0].bgr.shape[1::-1])
     resized = [Frame(frame.index, frame.time, resize(frame.bgr, size), kept=True) for frame in frames]
@@ -58,16 +70,15 @@ def main(arguments: argparse.Namespace) -> None:
     for name, entry in json.loads(arguments.baselines).items():
         files = baselines.by_name(Path(file) for file in entry["files"])
         model = baselines.create(baselines.parse(json.dumps(entry["options"])), files)
-        start = time.perf_counter()
-        maps = sum(1 for _ in model.maps(resized))
-        seconds[name] = (time.perf_counter() - start) / maps
+        first, all_of_them = (seconds_of(model, frames) for frames in (resized[:LEAD], resized))
+        seconds[name] = (all_of_them - first) / (count - LEAD)
         script.log.info("%s: %.1f ms per map", name, 1000 * seconds[name])
     machine = provenance.hardware()["processor"]
     rows = [
         {
             "model": name,
             "ms_per_frame": 1000 * value,
-            "frames": count,
+            "frames": count - LEAD,
             "size": "x".join(
                 map(str, frames[0].bgr.shape[1::-1] if name in ("flow", arguments.net) else size)
             ),

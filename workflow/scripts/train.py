@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from dynsal import provenance, script
+from dynsal.code_inputs import code
 from dynsal.config import ModelConfig
 from dynsal.device import limit_threads, pick_device, usable_cpus
 from dynsal.errors import DataError
@@ -20,7 +21,6 @@ from dynsal.nets import REGISTRY, build
 from dynsal.nets.weights import describe_initial
 from dynsal.samples import ClipSamples, sources
 from dynsal.training import Job, save_model, train
-from dynsal.workflow import code
 
 log = logging.getLogger("dynsal")
 

@@ -10,12 +10,12 @@ import importlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dynsal.config_baselines import REGISTRY
 from dynsal.errors import DataError
 
-__all__ = ["REGISTRY", "by_name", "create", "kind_of", "parse"]
+__all__ = ["REGISTRY", "by_name", "create", "parse", "stored_options"]
 
 if TYPE_CHECKING:
     from dynsal.baselines.base import Baseline
@@ -43,8 +43,8 @@ def by_name(files: Iterable[Path]) -> dict[str, Path]:
     return {"model" if path.suffix == ".safetensors" else path.name: path for path in files}
 
 
-def kind_of(path: Path) -> str | None:
-    """Return the baseline that a .safetensors file is a trained model of; None for other files, such as nets."""
+def stored_options(path: Path) -> dict[str, Any] | None:
+    """Return the options that a baseline was trained with, from its .safetensors file; None for other files, such as nets."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -52,8 +52,9 @@ def kind_of(path: Path) -> str | None:
             facts = json.loads((handle.metadata() or {}).get("dynsal", "{}"))
     except (OSError, SafetensorError, ValueError):
         return None
-    kind = str(facts.get("kind", "")).split(" ")[0] if isinstance(facts, dict) else ""
-    return kind if kind in REGISTRY else None
+    options = facts.get("options") if isinstance(facts, dict) else None
+    known = isinstance(options, dict) and options.get("model") in REGISTRY
+    return options if known else None
 
 
 def create(options: Options, files: Mapping[str, Path]) -> Baseline:

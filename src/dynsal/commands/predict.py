@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import glob
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,25 +22,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         default="gbvs",
-        help=f"a baseline ({', '.join(baselines.REGISTRY)}), or the .safetensors file of a trained net or of a "
-        "trained baseline (rudoy)",
+        help=f"a baseline ({', '.join(baselines.REGISTRY)}), the .safetensors file of a trained net or baseline, or the name "
+        "of one that lies in results/*/models/<name>/seed0",
     )
     parser.add_argument(
         "--set",
         dest="options",
-        nargs="*",
-        action="extend",
+        action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="options of a baseline, such as channels=DIOFM or variant=guo (config/README.md lists them)",
+        help="option of a baseline, such as channels=DIOFM or variant=guo (config/README.md lists them); repeatable",
     )
     parser.add_argument("--out", type=Path, help="HDF5 file to write (default: <video>.<model>.h5)")
     parser.add_argument(
         "--file",
         dest="files",
         type=Path,
-        nargs="*",
-        action="extend",
+        action="append",
         default=[],
         help="data file that a baseline needs (AW.mat for icl); otherwise looked for in DYNSAL_MIRROR, then fetched",
     )
@@ -69,9 +69,9 @@ def run(arguments: argparse.Namespace) -> None:
         "model": arguments.model,
         "dynsal": versions()["dynsal"],
     }
-    file = Path(arguments.model) if Path(arguments.model).suffix == ".safetensors" else None
-    trained = None if file is None else baselines.kind_of(file)
-    if file is not None and trained is None:
+    file = trained_file(arguments.model)
+    stored = None if file is None else baselines.stored_options(file)
+    if file is not None and stored is None:
         from dynsal.device import limit_threads, pick_device
 
         if arguments.options:
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         maps = net_maps(arguments.video, file, pick_device(arguments.device))
     else:
         cv2.setNumThreads(1)
-        options = chosen_options(trained or arguments.model, arguments.options)
+        options = chosen_options(arguments.model if stored is None else stored, arguments.options)
         facts |= {"options": options.model_dump_json()}
         given = [*arguments.files, *([file] if file else [])]
         maps = baseline_maps(arguments.video, options, needed_files(options, given))
@@ -91,36 +91,56 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{out}: {count} maps of {info.width}x{info.height}")
 
 
-def chosen_options(model: str, pairs: list[str]) -> Options:
-    """Return the options of a baseline by its name and KEY=VALUE texts.
+def trained_file(model: str) -> Path | None:
+    """Return the file of a trained net or baseline, given itself or by the name of its row; None for other baselines.
+
+    Raises
+    ------
+    DataError
+        If several trainings have that name.
+    """
+    if Path(model).suffix == ".safetensors":
+        return Path(model)
+    found = sorted(Path("results").glob(f"*/models/{glob.escape(model)}/seed0/model.safetensors"))
+    if len(found) > 1:
+        raise DataError(
+            model, f"is the name of {len(found)} trained models", f"Choose one: {', '.join(map(str, found))}"
+        )
+    return found[0] if found else None
+
+
+def chosen_options(model: str | dict[str, Any], pairs: list[str]) -> Options:
+    """Return the options of a baseline by its name, or by those it was trained with, and KEY=VALUE texts on top.
 
     Raises
     ------
     DataError
         If there is no such baseline, option or value; with what there is.
     """
-    import json
-
     import yaml
     from pydantic import ValidationError
 
     from dynsal.script import in_one_line
 
-    if model not in baselines.REGISTRY:
+    values = {"model": model} if isinstance(model, str) else dict(model)
+    if values["model"] not in baselines.REGISTRY:
         known = ", ".join(baselines.REGISTRY)
         raise DataError(
-            model,
-            "is neither a baseline nor the file of a trained model",
-            f"Baselines: {known}; files: .safetensors",
+            values["model"],
+            "is neither a baseline nor a trained model",
+            f"Baselines: {known}; trained models: a .safetensors file, or a name in results/*/models",
         )
-    values: dict[str, Any] = {"model": model}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals or not key:
+        if not equals or not key or key == "model":
             raise DataError(
-                "--set", f"{pair!r} is not of the form key=value", "Write, for example, channels=DIOFM"
+                "--set", f"{pair!r} is no option of a baseline", "Write, for example, channels=DIOFM"
             )
-        values[key] = yaml.safe_load(value)
+        try:
+            values[key] = yaml.safe_load(value)
+            json.dumps(values[key])
+        except (yaml.YAMLError, TypeError):
+            raise DataError("--set", f"{value!r} is no value", "Write a word or a number") from None
     try:
         return baselines.parse(json.dumps(values))
     except ValidationError as error:

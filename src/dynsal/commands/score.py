@@ -27,9 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--video", help="which video of the gaze table; the others' fixations become negatives"
     )
-    parser.add_argument(
-        "--negatives", type=Path, help="table with x, y (and frame) of other videos' fixations, for sauc"
-    )
+    parser.add_argument("--negatives", type=Path, help="table with x, y of other videos' fixations, for sauc")
     parser.add_argument(
         "--gaze-size", metavar="WxH", help="size that x and y refer to, if not that of the maps"
     )
@@ -56,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     maps = MapFile(arguments.maps)
     table, others = scoring.pick_video(scoring.read_points(arguments.gaze), arguments.video, arguments.gaze)
     if arguments.negatives is not None:
-        others = scoring.read_points(arguments.negatives)
+        others = scoring.read_points(arguments.negatives, ("x", "y"))
     if arguments.gaze_size:
         size = two_numbers(arguments.gaze_size, "x", "--gaze-size")
         whole = (int(size[0]), int(size[1]))

@@ -5,8 +5,8 @@ how likely gaze jumps from where it was to each of them; the map is a Gaussian p
 the model takes from its own previous map.
 
 The model follows the authors' Matlab release, at its small scale of 144 rows, with other parts in some places
-(`dynsal.baselines.rudoy.notes`). All frames given inform the flow, which leads two frames back; but the previous map is that
-of the previous *kept* frame, so that frames which nobody asked for cost almost nothing.
+(`dynsal.baselines.rudoy.notes`). All frames given are predicted, in order, whether or not they are kept: a map depends on the
+one before it, and must not depend on which frames are scored.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Rudoy:
     def maps(self, frames: Iterable[Frame]) -> Maps:
         """Yield the map of every kept frame; see `dynsal.baselines.base.Baseline`."""
         previous: Floats | None = None
-        for _, frame, evidence in self._observer.watch(frames, lambda _, frame: frame.kept):
+        for _, frame, evidence in self._observer.watch(frames, lambda *_: True):
             found = candidates(evidence, self._options, frame.index)
             sources = sources_of(previous, evidence.size)
             features = pair_features(destination_features(evidence, found), sources.points, found.points)
@@ -78,8 +78,9 @@ class Rudoy:
                 features.shape[:2]
             )
             previous = splat(found, destination_scores(positive, sources.scores), evidence.size)
-            large = imresize(previous, frame.bgr.shape[:2])
-            yield frame.index, np.maximum(large, 0).astype(np.float32)
+            if frame.kept:
+                large = imresize(previous, frame.bgr.shape[:2])
+                yield frame.index, np.maximum(large, 0).astype(np.float32)
 
 
 def sources_of(previous: Floats | None, size: tuple[int, int]) -> Sources:

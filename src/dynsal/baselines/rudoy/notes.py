@@ -20,7 +20,9 @@ SUBSTITUTIONS = (
     Substitution("suppression", "overlap above 1/2 (intersection over union)", "Dollar's mean-shift variant"),
     Substitution("scale", "144 rows, area averaging", "DIEM at about 1/5, by an unknown method"),
     Substitution("mean shift", "flat kernel, seeds on a grid", "MeanShiftCluster"),
-    Substitution("shot cuts", "histogram differences, and random anchors", "a list of cuts for DIEM"),
+    Substitution(
+        "shot cuts", "but on DIEM, histogram differences and random anchors", "a list of cuts, for DIEM alone"
+    ),
     Substitution(
         "forest", "scikit-learn's, trained here", "randomforest-matlab, trained on 62 videos of DIEM"
     ),
