@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
             raise DataError(
                 source,
                 "no such result",
-                "Run `snakemake all table2 figures2` with the same configuration first",
+                "Run `snakemake --cores all all table2 figures2` with the same configuration first",
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
