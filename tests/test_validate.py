@@ -145,8 +145,6 @@ CELLS = [
     ("x", "12;5", "x is '12;5', which is no usable number"),
     ("y", "inf", "y is 'inf', which is no usable number"),
     ("x", "1_0", "no usable number"),
-    ("x", "", "x or y is missing"),
-    ("y", "NaN", "x or y is missing"),
     ("t_ms", "", "t_ms is empty"),
     ("duration_ms", "-1", "the duration is -1"),
     ("subject", "", "subject is empty"),
@@ -162,6 +160,37 @@ def test_bad_cell(folder, check, column, value, message, line):
     assert status == 1
     assert [text for text in lines if text.startswith(f"{folder}/gaze.csv: {line}: ") and message in text]
     assert len([text for text in lines if str(folder) in text]) == 1
+
+
+def test_lost_samples_are_counted(folder, check):
+    """As a run does, which drops them; also repeated ones, which say nothing."""
+    for line, column, value in ((2, "x", ""), (3, "y", "NaN"), (30, "x", ".")):
+        change(folder, column, value, line)
+    with (folder / "gaze.csv").open("a") as stream:
+        stream.write("a,p1,0,400,,\n" * 2)
+    status, lines = check()
+    assert status == 0
+    assert [text for text in lines if str(folder) in text] == [
+        f"{folder}/gaze.csv: warning: 5 of {len(rows()) + 2} rows have no x or y. A run drops and counts them"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "status"),
+    [
+        (HEADER, "a,p1,0,400,30,20", 1),
+        (HEADER, "a,p1,0,,30,20", 0),
+        (HEADER.replace("t_ms", "frame"), "a,p1,0,400,30,20", 0),
+    ],
+)
+def test_repeated_rows(folder, check, header, row, status):
+    """No fixation begins twice; samples may fall together, and fixations of one frame."""
+    sound = scaled(lambda t, d, x, y: (int(t // 40), d, x, y)) if "frame" in header else rows()
+    write_gaze(folder, [*sound, row, row], header)
+    found, lines = check()
+    assert found == status
+    told = f"{folder}/gaze.csv: {len(sound) + 3}: {'' if status else 'warning: '}repeats an earlier row"
+    assert [line for line in lines if line.startswith(told)]
 
 
 @pytest.mark.parametrize("value", ["1.5", "-1"])
@@ -231,6 +260,21 @@ def test_encodings(folder, check):
     assert check()[0] == 0
 
 
+@pytest.mark.parametrize("name", ["gaze.CSV", "gaze.Parquet", "gaze/{}.CSV", "gaze/{}.PARQUET"])
+def test_suffixes_in_capitals(folder, check, name):
+    before = check()[1]
+    table = pd.read_csv(folder / "gaze.csv")
+    (folder / "gaze.csv").unlink()
+    (folder / "gaze").mkdir()
+    for video, part in table.groupby("video") if "{}" in name else [("", table)]:
+        path = folder / name.format(video)
+        if name.lower().endswith(".csv"):
+            part.to_csv(path, index=False)
+        else:
+            part.to_parquet(path, index=False)
+    assert check() == (0, before)
+
+
 def test_broken_parquet(folder, check):
     (folder / "gaze.csv").rename(folder / "gaze.parquet")
     status, lines = check()
@@ -285,6 +329,17 @@ def test_no_videos(folder, check):
     assert any("videos: holds no video" in text for text in check()[1])
     (folder / "videos").rmdir()
     assert any("videos: there is no such folder" in text for text in check()[1])
+
+
+def test_what_lies_beside_videos(folder, check):
+    """Subtitles and notes are named as what they are, and neither want gaze nor take a video's name."""
+    for name in ("a.srt", "notes.TXT"):
+        (folder / "videos" / name).write_text("1\n00:00:01,000 --> 00:00:02,000\nHello\n")
+    status, lines = check()
+    assert status == 0
+    assert [text for text in lines if str(folder) in text] == [
+        f"{folder}/videos/{name}: warning: is no video. A run ignores it" for name in ("a.srt", "notes.TXT")
+    ]
 
 
 # ---- videos ---------------------------------------------------------------------------------------------------------
@@ -407,6 +462,23 @@ def test_split_is_proposed_and_written(folder, command):
     assert command("--write-split")[0] == 1
 
 
+def test_only_videos_with_gaze_are_proposed(folder, command, caplog):
+    """What has none cannot be trained on nor scored; without any, there is no picture to look at either."""
+    (folder / "split.csv").unlink()
+    (folder / "videos" / "d.mp4").write_bytes((folder / "videos" / "a.mp4").read_bytes())
+    caplog.set_level("INFO")
+    _, lines = command()
+    assert {line.split(",")[0] for line in lines[lines.index("video,split") + 1 :]} == set(VIDEOS)
+    assert "look at the pictures" in caplog.text
+    caplog.clear()
+    (folder / "gaze.csv").unlink()
+    status, lines = command()
+    assert status == 1
+    assert "video,split" not in lines
+    assert "look at the pictures" not in caplog.text
+    assert "no split.csv proposed" in caplog.text
+
+
 @pytest.mark.parametrize(("count", "test"), [(3, 2), (8, 2), (12, 3), (40, 10)])
 def test_proposed_split(count, test):
     """A quarter, at least two; the same for any order of the names."""
@@ -418,6 +490,7 @@ def test_proposed_split(count, test):
 
 # ---- guesses --------------------------------------------------------------------------------------------------------
 
+CERTAIN = ("lie in 0 .. 1", "Are the axes swapped?")
 GUESSES = [
     (lambda t, d, x, y: (t, d, x / 64, y / 48), "lie in 0 .. 1"),
     (lambda t, d, x, y: (t, d, y, x + 14), "Are the axes swapped?"),
@@ -432,11 +505,21 @@ GUESSES = [
 
 @pytest.mark.parametrize(("change_row", "message"), GUESSES)
 def test_guess(folder, check, change_row, message):
-    """Only a warning: a strange table may be right. If no row is left, a run would stop, and that is a problem."""
+    """A warning, for a strange table may be right, unless nothing else explains it. No row left is a problem, too."""
     write_gaze(folder, scaled(change_row))
     status, lines = check()
-    assert status == any(": no row of " in line for line in lines)
-    assert any("gaze.csv: warning: " in line and message in line for line in lines), lines
+    certain = message in CERTAIN
+    assert status == (certain or any(": no row of " in line for line in lines))
+    found = [line for line in lines if line.startswith(f"{folder}/gaze.csv: ") and message in line]
+    assert found, lines
+    assert ["warning: " in line for line in found] == [not certain] * len(found)
+
+
+def test_axes_exchanged_in_a_few_rows_are_a_guess(folder, check):
+    write_gaze(folder, scaled(lambda t, d, x, y: (t, d, y, x + 14) if t == 1200 else (t, d, x, y)))
+    status, lines = check()
+    assert status == 0
+    assert any("warning: " in line and "Are the axes swapped?" in line for line in lines), lines
 
 
 def test_guess_frames_counted_from_one(folder, check):

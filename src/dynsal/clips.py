@@ -188,7 +188,9 @@ class Clip:
             self._jpeg = self._handle.get("jpeg")
             self._flow = self._handle.get("flow")
         except FileNotFoundError:
-            raise DataError(self.path, "no such clip", "Make it with `snakemake --cores 1 <this path>`") from None
+            raise DataError(
+                self.path, "no such clip", "Make it with `snakemake --cores 1 <this path>`"
+            ) from None
         except (OSError, KeyError) as error:
             raise DataError(self.path, f"not a readable clip ({error})", remedy) from None
 

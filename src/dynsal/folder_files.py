@@ -31,7 +31,14 @@ VIDEO_NAME = re.compile(r"\w([\w .+-]*[\w.+-])?")
 NAME_RULE = (
     "A name is letters, digits, _ and, after the first character, also blanks, dots, + and -; rename the file"
 )
+NO_VIDEOS = {
+    ".srt", ".vtt", ".ass", ".ssa", ".sub", ".idx", ".smi", ".txt", ".md", ".pdf", ".log", ".csv", ".tsv", ".parquet",
+    ".json", ".xml", ".yaml", ".yml", ".xlsx", ".mat", ".asc", ".edf", ".wav", ".mp3", ".m4a", ".aac", ".flac", ".jpg",
+    ".jpeg", ".png", ".zip", ".gz", ".7z", ".db", ".ini",
+}  # fmt: skip
+"""Suffixes of what may lie beside videos (subtitles, notes, tables, sound, pictures), in small letters."""
 TABLES = (".csv", ".parquet")
+"""Suffixes of tables, in small letters."""
 SETTINGS = "dataset.yaml"
 SPLIT = "split.csv"
 
@@ -86,21 +93,30 @@ def is_name(video: str) -> bool:
 
 
 def listed_videos(folder: Path) -> dict[str, list[str]]:
-    """Return name -> its files below the folder, in order; hidden files are no videos.
+    """Return name -> its files below the folder, in order; hidden files, and those of `NO_VIDEOS`, are no videos.
 
     Raises
     ------
     DataError
         If there is no folder videos/.
     """
+    found: dict[str, list[str]] = {}
+    for name in _visible_files(folder):
+        if Path(name).suffix.lower() not in NO_VIDEOS:
+            found.setdefault(Path(name).stem, []).append(f"videos/{name}")
+    return found
+
+
+def no_videos(folder: Path) -> list[str]:
+    """Return the files among the videos, below the folder, that are none by their suffix."""
+    return [f"videos/{name}" for name in _visible_files(folder) if Path(name).suffix.lower() in NO_VIDEOS]
+
+
+def _visible_files(folder: Path) -> list[str]:
     place = Path(folder) / "videos"
     if not place.is_dir():
         raise DataError(place, "there is no such folder", "Put the videos there (docs/datasets.md)")
-    found: dict[str, list[str]] = {}
-    for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
-        if not entry.is_dir() and not entry.name.startswith("."):
-            found.setdefault(Path(entry.name).stem, []).append(f"videos/{entry.name}")
-    return found
+    return sorted(e.name for e in os.scandir(place) if not e.is_dir() and not e.name.startswith("."))
 
 
 @functools.cache
@@ -136,9 +152,8 @@ def gaze_files(folder: Path) -> list[str]:
         If there is none, or both kinds, or two of one name.
     """
     folder = Path(folder)
-    whole = [f"gaze{suffix}" for suffix in TABLES if (folder / f"gaze{suffix}").is_file()]
-    place = folder / "gaze"
-    single = [f"gaze/{path.name}" for path in sorted(place.glob("[!.]*")) if path.suffix in TABLES]
+    whole = [path.name for path in sorted(folder.glob("gaze.*")) if _is_table(path)]
+    single = [f"gaze/{path.name}" for path in sorted((folder / "gaze").glob("[!.]*")) if _is_table(path)]
     stems = [Path(name).stem for name in single]
     twice = sorted({f"gaze/{stem}" for stem in stems if stems.count(stem) > 1})
     if len(whole) > 1 or (whole and single) or twice:
@@ -149,6 +164,10 @@ def gaze_files(folder: Path) -> list[str]:
             folder, "has no gaze", "Add gaze.csv or gaze.parquet, or gaze/<video>.csv for every video"
         )
     return whole or single
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() in TABLES and path.is_file()
 
 
 def is_shared(gaze_file: str) -> bool:

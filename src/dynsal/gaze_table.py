@@ -63,7 +63,9 @@ def read_rows(path: Path, findings: Findings, *, shared: bool, video: str | None
         Read only this one's rows.
     """
     path = Path(path)
-    numbered = _parquet_rows(path, findings) if path.suffix == ".parquet" else _csv_rows(path, findings)
+    numbered = (
+        _parquet_rows(path, findings) if path.suffix.lower() == ".parquet" else _csv_rows(path, findings)
+    )
     before = findings.problems
     try:
         _, header = next(numbered, (0, []))

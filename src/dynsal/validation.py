@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,8 @@ def _videos(folder: Path, findings: Findings) -> dict[str, str]:
     except DataError as error:
         findings.add_error("no videos", error)
         return {}
+    for file in folder_files.no_videos(folder):
+        findings.add("no video", str(folder / file), None, "is no video", "A run ignores it", warning=True)
     if not listed:
         findings.add("no videos", str(folder / "videos"), None, "holds no video", "Put the videos there")
     for name, files in listed.items():
@@ -137,20 +140,39 @@ def read_gaze_tables(folder: Path, findings: Findings) -> dict[str, tuple[Rows, 
         table = rows.table
         if table.empty and findings.problems == before:
             findings.add("empty table", str(path), None, "has no rows", "Add the gaze, one row per fixation")
-        for line in table.loc[table[["x", "y"]].isna().any(axis=1), "line"].tolist():
+        lost = table[["x", "y"]].isna().any(axis=1)
+        if lost.any():
             findings.add(
-                "NaN",
+                "without position",
                 str(path),
-                line,
-                "x or y is missing (a run drops the row)",
-                "Leave out rows without gaze",
+                None,
+                f"{int(lost.sum())} of {len(table)} rows have no x or y",
+                "A run drops and counts them",
+                warning=True,
             )
-        repeated = table.duplicated(["video", "subject", "when", "duration", "x", "y"])
-        for line in table.loc[repeated, "line"].tolist():
-            findings.add("duplicate row", str(path), line, "repeats an earlier row", "Keep one of them")
+        _note_repeated(Rows(table[~lost], rows.by_frame), str(path), findings)
         for video, part in table.groupby("video", sort=False):
             found[str(video)] = (Rows(part.reset_index(drop=True), rows.by_frame), str(path))
     return found
+
+
+def _note_repeated(rows: Rows, file: str, findings: Findings) -> None:
+    """Note rows that say what an earlier one says: a viewer cannot begin the same fixation twice in a millisecond.
+
+    Of samples, and of fixations by their frame, several may fall into one frame at one place.
+    """
+    table = rows.table
+    repeated = table[table.duplicated(["video", "subject", "when", "duration", "x", "y"])]
+    for line, duration in zip(repeated["line"].tolist(), repeated["duration"].tolist(), strict=True):
+        possible = rows.by_frame or math.isnan(duration)
+        findings.add(
+            "perhaps repeated" if possible else "duplicate row",
+            file,
+            line,
+            "repeats an earlier row",
+            "It counts again; is that meant?" if possible else "Keep one of them",
+            warning=possible,
+        )
 
 
 def match_names(
@@ -228,7 +250,7 @@ def propose_split(videos: list[str], seed: int = 0) -> dict[str, str]:
     if len(videos) < 3:
         raise DataError(
             folder_files.SPLIT,
-            f"{len(videos)} videos cannot be split",
+            f"{len(videos)} videos with gaze cannot be split",
             "Training needs three: two test videos",
         )
     names = sorted(videos)

@@ -43,7 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.frames < 1:
         raise DataError("--frames", f"{arguments.frames} frames", "Draw at least one")
 
+    drawn = []
+
     def draw(video: Inspected) -> None:
+        drawn.append(video.name)
         try:
             draw_overlay(overlay / f"{video.name}.png", video)
         except OSError as error:
@@ -55,8 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(line)
     if videos:
         print(summary(videos))
+    if drawn:
         log.info("look at the pictures in %s: the gaze should lie on what people look at", overlay)
-    _split(folder, [video.name for video in videos], arguments.write_split)
+    _split(folder, [video.name for video in videos if video.placed.kept.any()], arguments.write_split)
     log.info("%s: %d problem(s), %d warning(s)", folder, findings.problems, findings.warnings)
     return 1 if findings.problems else 0
 
@@ -80,7 +84,7 @@ def summary(videos: Sequence[Inspected]) -> str:
 
 
 def _split(folder: Path, videos: list[str], write: bool) -> None:
-    """Propose split.csv where there is none."""
+    """Propose split.csv of videos with gaze where there is none."""
     from dynsal.fileio import write_text
     from dynsal.folder_files import SPLIT
     from dynsal.validation import propose_split
