@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from snakemake.cli import parse_args
 
+from dynsal import layout
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -41,6 +43,16 @@ def test_links_of_the_documents_exist():
         for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_weights_are_described_as_registered():
+    """Sizes and licences stand in the document and in the registry."""
+    text = (ROOT / "docs/weights.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|.*\| about (\d+) MB \| (.*) \|$", text, re.MULTILINE)
+    assert {name: file for name, file, *_ in rows} == layout.PUBLISHED_WEIGHTS
+    for _, file, megabytes, licence in rows:
+        registered = layout.registry_row("weights", file)
+        assert (int(megabytes) * 10**6, licence) == (registered.expected, registered.licence)
 
 
 def commands():
