@@ -46,6 +46,7 @@ def test_downloads():
         ["results/diem/raw/diem.tar.gz"],
         [f"results/diem/raw/{BROOKLYN}/video/{BROOKLYN}.mp4", f"results/diem/raw/{BROOKLYN}/manifest.json"],
         ["results/demo/raw/x/video/x.mp4", "results/demo/raw/x/manifest.json"],
+        ["results/salicon/raw/points/train.parquet"],
         ["results/table1.csv"],
     ]
     known = (

@@ -51,7 +51,10 @@ def needs(plan: Plan, jobs: Iterable[Iterable[str]]) -> Needs:
     products = unknown_videos = 0
     for outputs in jobs:
         found = [_split(path) for path in outputs]
-        files.update(_download(ds, rest) for ds, step, rest in found if step == "raw" and ds != "demo")
+        raw = [(ds, rest) for ds, step, rest in found if step == "raw" and ds != "demo"]
+        files.update(
+            _download(ds, rest) for ds, rest in raw if not rest.startswith("points/")
+        )  # made, not fetched
         made = [
             _product(plan, step, rest) for _, step, rest in found if step in ("frames", "flow", "augmented")
         ]
