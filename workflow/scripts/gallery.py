@@ -6,14 +6,12 @@ The frame is the middle one of those scored that have a fixation. Nothing is cho
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from dynsal import script
-from dynsal.clips import Clip
 from dynsal.evaluation import resize_map
+from dynsal.examples import short_name, view
 from dynsal.figures import Example, overview, save
-from dynsal.gaze import density, read_gaze
 from dynsal.inference import Predictor
 from dynsal.maps import MapFile
 from dynsal.references import map_path, score_path
@@ -35,30 +33,13 @@ def main(arguments: argparse.Namespace) -> None:
     for video in arguments.videos:
         stored = {name: MapFile(map_path(results, name, video)) for name in arguments.baselines}
         frame = int(stored[arguments.baselines[0]].frames[0])
-        gaze = read_gaze(results / "gaze" / f"{video}.parquet")
-        with (
-            Clip(results / "frames" / f"{video}.h5") as frames,
-            Clip(results / "flow" / f"{video}.h5") as flow,
-        ):
-            position = int(np.searchsorted(frames.frames, frame))
-            image, field = frames.bgr(position), flow.flow(position).astype(np.float32)
-        maps = {net: predictor(image[None], field[None])[0]}
-        maps |= {name: resize_map(file[0], gaze.size) for name, file in stored.items()}
-        examples.append(
-            Example(
-                title=f"{video.rsplit('_', 1)[0] if '_' in video else video}\nframe {frame}",
-                bgr=image,
-                flow=field,
-                points=gaze.points[frame],
-                truth=density(
-                    gaze.points[frame], gaze.size, gaze.sigma(params.gaze.sigma_deg, params.gaze.px_per_deg)
-                ),
-                maps=maps,
-                scores={
-                    name: score_at(results, name, seed if name == net else 0, video, frame) for name in maps
-                },
-            )
-        )
+        seen = view(results, video, frame, params.gaze)
+        height, width = seen.bgr.shape[:2]
+        maps = {net: predictor(seen.bgr[None], seen.flow[None])[0]}
+        maps |= {name: resize_map(file[0], (width, height)) for name, file in stored.items()}
+        scores = {name: score_at(results, name, seed if name == net else 0, video, frame) for name in maps}
+        title = f"{short_name(video)}\nframe {frame}"
+        examples.append(Example(title, *seen, maps=maps, scores=scores))
     save(overview(examples, predictor.bound), arguments.out)
 
 

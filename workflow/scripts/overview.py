@@ -7,13 +7,11 @@ sAUC is that video's median. Nothing is chosen by hand.
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from dynsal import script
-from dynsal.clips import Clip
+from dynsal.examples import short_name, view
 from dynsal.figures import Example, overview, save
-from dynsal.gaze import density, read_gaze
 from dynsal.inference import Predictor
 from dynsal.references import score_path
 from dynsal.training import load_model
@@ -45,25 +43,11 @@ def main(arguments: argparse.Namespace) -> None:
     examples = []
     for rank, video in chosen.items():
         frame = middle(scores[last, video])
-        gaze = read_gaze(results / "gaze" / f"{video}.parquet")
-        with (
-            Clip(results / "frames" / f"{video}.h5") as frames,
-            Clip(results / "flow" / f"{video}.h5") as flow,
-        ):
-            position = int(np.searchsorted(frames.frames, frame))
-            image, field = frames.bgr(position), flow.flow(position).astype(np.float32)
-        sigma = gaze.sigma(params.gaze.sigma_deg, params.gaze.px_per_deg)
-        examples.append(
-            Example(
-                title=f"{rank}: {video.rsplit('_', 1)[0] if '_' in video else video}\nframe {frame}",
-                bgr=image,
-                flow=field,
-                points=gaze.points[frame],
-                truth=density(gaze.points[frame], gaze.size, sigma),
-                maps={name: predictor(image[None], field[None])[0] for name, predictor in predictors.items()},
-                scores={name: float(scores[name, video].loc[frame]) for name in predictors},
-            )
-        )
+        seen = view(results, video, frame, params.gaze)
+        maps = {name: net(seen.bgr[None], seen.flow[None])[0] for name, net in predictors.items()}
+        shown = {name: float(scores[name, video].loc[frame]) for name in predictors}
+        title = f"{rank}: {short_name(video)}\nframe {frame}"
+        examples.append(Example(title, *seen, maps=maps, scores=shown))
     save(overview(examples, bound), arguments.out)
 
 
