@@ -22,19 +22,36 @@ def test_readme_shows_the_recorded_demo_table():
     assert table in (ROOT / "README.md").read_text()
 
 
+@pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("name", ["demo", "hevc33"])
-def test_recorded_results_belong_together(name):
+def test_recorded_results_belong_together(name, number):
     """Table, per-video scores and provenance of a record are of one run."""
     folder = ROOT / "docs/results" / name
-    table = pd.read_csv(folder / "table1.csv").set_index("model")
-    videos = pd.read_csv(folder / "table1_per_video.csv")
-    provenance = json.loads((folder / "table1_provenance.json").read_text())
+    table = pd.read_csv(folder / f"table{number}.csv").set_index("model")
+    videos = pd.read_csv(folder / f"table{number}_per_video.csv")
+    provenance = json.loads((folder / f"table{number}_provenance.json").read_text())
     assert set(videos["video"]) == set(provenance["videos"]["test"])
     means = videos.groupby(["model", "video"])["sauc"].mean().groupby("model").mean()
     pd.testing.assert_series_equal(
         means.sort_index(), table["sauc"].sort_index(), check_names=False, atol=1e-5, rtol=0
     )
     assert provenance["config"]["dataset"]["name"] == name
+
+
+@pytest.mark.parametrize("name", ["demo", "hevc33"])
+def test_recorded_differences_to_the_best_baseline(name):
+    """The best is the best of the table, and the difference that of the means."""
+    folder = ROOT / "docs/results" / name
+    table = pd.read_csv(folder / "table2.csv").set_index("model")
+    best = pd.read_csv(folder / "table2_against_best.csv")
+    baselines = table[table["kind"] == "baseline"]
+    for row in best.itertuples():
+        lower = row.metric in ("chi2", "kld")
+        assert row.best_baseline == (
+            baselines[row.metric].idxmin() if lower else baselines[row.metric].idxmax()
+        )
+        means = table.loc[row.model, row.metric] - table.loc[row.best_baseline, row.metric]
+        assert row.difference == pytest.approx(means, abs=3e-6, nan_ok=True)
 
 
 def test_links_of_the_documents_exist():

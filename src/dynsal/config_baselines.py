@@ -178,12 +178,12 @@ class Entry(NamedTuple):
 
 
 REGISTRY = {
+    "rudoy": Entry("rudoy.model", "Rudoy", trained=True),
     "gbvs": Entry("gbvs", "Gbvs"),
-    "itti": Entry("itti", "Itti"),
     "pqft": Entry("pqft", "Pqft"),
     "icl": Entry("icl", "Icl"),
+    "itti": Entry("itti", "Itti"),
     "self_resemblance": Entry("self_resemblance", "SelfResemblance"),
     "spectral_residual": Entry("spectral", "SpectralResidual"),
     "temporal_spectral": Entry("spectral", "TemporalSpectral"),
-    "rudoy": Entry("rudoy.model", "Rudoy", trained=True),
 }

@@ -75,7 +75,8 @@ class Plan:
         self.videos = [*self.train, *self.validation, *self.test]
         self.models = sorted(config.models, key=lambda name: (*_paper_order(config.models[name]), name))
         self.seeds = config.seeds
-        self.baselines = list(config.baselines.models)
+        rows = config.baselines.models
+        self.baselines = sorted(rows, key=lambda name: (list(REGISTRY).index(rows[name].model), name))
         unknown = set() if config.dataset.name == "demo" else {"oracle"}
         if config.dataset.source == "stavis":
             unknown.add("human")  # its fixation maps do not say who looked

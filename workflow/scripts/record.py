@@ -8,35 +8,43 @@ import re
 import shutil
 from pathlib import Path
 
+import cv2
+
 from dynsal import script
 from dynsal.errors import DataError
 from dynsal.fileio import write_text
 
-FILES = (
-    "table1.csv",
-    "table1.md",
-    "table1_differences.csv",
-    "table1_per_video.csv",
-    "table1_provenance.json",
-    "table2.csv",
-    "table2.md",
-    "table2_against_best.csv",
-    "table2_differences.csv",
-    "table2_per_video.csv",
-    "table2_provenance.json",
-    "timings.csv",
-    "costs.csv",
-    "figures/overview.png",
-    "figures/curves.png",
-    "figures/scores.png",
-    "figures/gallery.png",
-)
+FILES = {
+    1: (
+        "table1.csv",
+        "table1.md",
+        "table1_differences.csv",
+        "table1_per_video.csv",
+        "table1_provenance.json",
+        "costs.csv",
+        "figures/overview.png",
+        "figures/curves.png",
+        "figures/scores.png",
+    ),
+    2: (
+        "table2.csv",
+        "table2.md",
+        "table2_against_best.csv",
+        "table2_differences.csv",
+        "table2_per_video.csv",
+        "table2_provenance.json",
+        "timings.csv",
+        "figures/gallery.png",
+    ),
+}
+"""Number of a table and what belongs to it."""
+AS_JPEG = ("figures/gallery.png",)
 BLOCK = re.compile(r"(<!-- demo table -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    for name in FILES:
+    for name in (name for table in arguments.tables for name in FILES[table]):
         source, target = arguments.results / name, arguments.out / name
         if not source.is_file():
             raise DataError(
@@ -45,7 +53,13 @@ def main(arguments: argparse.Namespace) -> None:
                 "Run `snakemake --cores all all table2 figures2` with the same configuration first",
             )
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        if name in AS_JPEG:  # photographs side by side: a tenth of the PNG
+            picture = cv2.imread(str(source))
+            if picture is None:
+                raise DataError(source, "is no picture", "Delete it and run the same command again")
+            cv2.imwrite(str(target.with_suffix(".jpg")), picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
+        else:
+            shutil.copyfile(source, target)
     if arguments.readme:
         table = (arguments.results / "table1.md").read_text(encoding="utf-8")
         text = arguments.readme.read_text(encoding="utf-8")
@@ -57,5 +71,6 @@ if __name__ == "__main__":
     parser = script.parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="results/{ds}")
     parser.add_argument("--out", type=Path, required=True, help="docs/results/{ds}")
+    parser.add_argument("--tables", type=int, nargs="+", choices=sorted(FILES), default=sorted(FILES))
     parser.add_argument("--readme", type=Path, help="also refresh the table in this file")
     script.run(main, parser.parse_args())

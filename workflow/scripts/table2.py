@@ -22,7 +22,7 @@ def main(arguments: argparse.Namespace) -> None:
     config = parse(json.loads(arguments.params), "--params")
     plan = Plan(config)
     runs = plan.compared()
-    order, rows = list(runs), list(config.baselines.models)
+    order, rows = list(runs), plan.baselines
     scores = tables.load_scores(arguments.results, runs, plan.test)
     timings = pd.read_csv(arguments.timings).set_index("model")
     # Only the published protocol makes baselines on DIEM comparable with the paper's figures.

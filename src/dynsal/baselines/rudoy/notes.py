@@ -21,7 +21,9 @@ SUBSTITUTIONS = (
     Substitution("scale", "144 rows, area averaging", "DIEM at about 1/5, by an unknown method"),
     Substitution("mean shift", "flat kernel, seeds on a grid", "MeanShiftCluster"),
     Substitution(
-        "shot cuts", "but on DIEM, histogram differences and random anchors", "a list of cuts, for DIEM alone"
+        "shot cuts",
+        "histogram differences and random anchors (on DIEM the authors' list)",
+        "a list of cuts, for DIEM alone",
     ),
     Substitution(
         "forest", "scikit-learn's, trained here", "randomforest-matlab, trained on 62 videos of DIEM"
