@@ -40,7 +40,8 @@ def place(rows: Rows, fps: float, frames: int, size: Size, origin: tuple[float, 
     """Return which frames the rows of one video cover, and where.
 
     A fixation with a duration covers frames by `dynsal.fixations.frame_range`; one that is given by its frame starts with
-    that frame and covers as many as its duration begins, at least one. A sample without duration lies in frame floor(t_ms * fps / 1000), or in the frame that it names.
+    that frame and covers as many as its duration begins, at least one. A sample without duration lies in frame
+    floor(t_ms * fps / 1000), or in the frame that it names.
 
     Parameters
     ----------

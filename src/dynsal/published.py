@@ -3,8 +3,8 @@
 The four baselines, two measures and twenty test videos of the paper's Table 2 are those of the Matlab release of Rudoy
 et al. (yonidishon/milestones@26ec737:video_attention/release/run_jumpTest.m), so its rules are the best available
 definition: a working copy of a fifth of the native size, gaze scaled about the middle of the screen, a Gaussian of 10
-pixels at that scale, frames 30 to N - 30, the last experiment alone, Borji's AUC with the same video's other frames as negatives. That the paper
-used them is inferred. See docs/metrics.md; the exact protocol is in `dynsal.references`.
+pixels at that scale, frames 30 to N - 30, the last experiment alone, Borji's AUC with the same video's other frames as
+negatives. That the paper used them is inferred. See docs/metrics.md; the exact protocol is in `dynsal.references`.
 """
 
 from __future__ import annotations

@@ -232,7 +232,10 @@ Pixel = TypeVar("Pixel", np.uint8, np.float32, np.float64, np.floating[Any])
 
 
 def resize(frame: NDArray[Pixel], size: tuple[int, int]) -> NDArray[Pixel]:
-    """Rescale a frame, or a map of floats, to (width, height): area average where a side shrinks, linear where it grows; unchanged if equal."""
+    """Rescale a frame, or a map of floats, to (width, height).
+
+    Area average where a side shrinks, linear where it grows; unchanged if equal.
+    """
     height, width = frame.shape[:2]
     shrunk = (min(width, size[0]), min(height, size[1]))
     if shrunk != (width, height):
