@@ -23,7 +23,7 @@ from torch import Tensor
 from dynsal.batches import BatchOrder, StepSampler
 from dynsal.config import Config, load
 from dynsal.device import limit_threads, pick_device, usable_cpus
-from dynsal.losses import loss_function
+from dynsal.losses import loss_function, saliency_objective
 from dynsal.nets import REGISTRY, build
 from dynsal.nets.coding import apply
 from dynsal.samples import ClipSamples, sources
@@ -42,9 +42,8 @@ def from_files(config: Config, name: str, samples: ClipSamples, workers: int) ->
     arch = config.models[name].arch
     net = build(arch, config.net)
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(
-            config.train, config.net, config.flow, 0, Path(folder) / "c", "bench", pick_device(), workers
-        )
+        objective = saliency_objective(config.train, config.net, config.flow)
+        job = Job(config.train, objective, 0, Path(folder) / "c", "bench", pick_device(), workers)
         start = time.perf_counter()
         rows = train(net, samples, job).history
         wall = time.perf_counter() - start

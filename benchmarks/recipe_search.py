@@ -26,6 +26,7 @@ from dynsal.config import Config, parse
 from dynsal.device import limit_threads, pick_device
 from dynsal.evaluation import score_video
 from dynsal.inference import Predictor
+from dynsal.losses import saliency_objective
 from dynsal.nets import REGISTRY, build
 from dynsal.references import load_references
 from dynsal.samples import ClipSamples, sources
@@ -57,7 +58,8 @@ def trial(config: Config, name: str, seed: int) -> tuple[pd.DataFrame, pd.DataFr
     net = build(model.arch, config.net, seed)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(config.train, config.net, config.flow, seed, Path(folder) / "c", "trial", pick_device(), 0)
+        objective = saliency_objective(config.train, config.net, config.flow)
+        job = Job(config.train, objective, seed, Path(folder) / "c", "trial", pick_device(), 0)
         outcome = train(net, training, job, checks.evenly_spaced(config.train.validation_frames))
     seconds = time.perf_counter() - start
     meta = {"arch": model.arch, "net": config.net.model_dump(), "flow": config.flow.model_dump()}

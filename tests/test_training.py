@@ -19,6 +19,7 @@ from dynsal.batches import BatchOrder, StepSampler, in_order
 from dynsal.checkpoints import locked, random_state, restore_random_state
 from dynsal.config import FlowConfig, NetConfig, TrainConfig
 from dynsal.errors import DataError
+from dynsal.losses import saliency_objective
 from dynsal.nets import build
 from dynsal.schedule import learning_rate
 from dynsal.training import Job, Outcome, train
@@ -77,11 +78,15 @@ class Toy:
 
 def make_job(folder: Path, net: NetConfig = NET, fingerprint: str = "f", workers: int = 0, **keys) -> Job:
     keys = {"max_iters": 12, "checkpoint_every": 3, "validate_every": 4, **MEAN, **keys}
-    return Job(TrainConfig(**keys), net, FlowConfig(), 0, folder / "ckpt", fingerprint, CPU, workers)
+    config = TrainConfig(**keys)
+    objective = saliency_objective(config, net, FlowConfig())
+    return Job(config, objective, 0, folder / "ckpt", fingerprint, CPU, workers)
 
 
-def fit(job: Job, data: Toy | None = None, validation: Toy | None = None) -> tuple[torch.nn.Module, Outcome]:
-    net = build("early", job.net, seed=job.seed)
+def fit(
+    job: Job, data: Toy | None = None, validation: Toy | None = None, net_cfg: NetConfig = NET
+) -> tuple[torch.nn.Module, Outcome]:
+    net = build("early", net_cfg, seed=job.seed)
     outcome = train(net, Toy() if data is None else data, job, validation)
     return net, outcome
 
@@ -178,12 +183,12 @@ def test_loss_between_rows_survives_an_interruption(tmp_path):
     """With rows further apart than checkpoints, the unfinished mean is part of the checkpoint."""
     keys = {"max_iters": 400, "checkpoint_every": 101}  # rows at even steps, a checkpoint at an odd one
     net = NetConfig(width=1 / 96)
-    _, expected = fit(make_job(tmp_path / "a", net, **keys), Toy(4, (8,)))
+    _, expected = fit(make_job(tmp_path / "a", net, **keys), Toy(4, (8,)), net_cfg=net)
     job = make_job(tmp_path / "b", net, **keys)
     with pytest.raises(Stopped):
-        fit(job, Dying(2 * 150, count=4, sides=(8,)))
+        fit(job, Dying(2 * 150, count=4, sides=(8,)), net_cfg=net)
     assert steps_kept(tmp_path / "b") == [101]
-    _, outcome = fit(job, Toy(4, (8,)))
+    _, outcome = fit(job, Toy(4, (8,)), net_cfg=net)
     assert numbers(outcome) == numbers(expected)
     assert [row["step"] for row in outcome.history] == list(range(2, 401, 2))
 

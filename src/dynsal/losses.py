@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from dynsal.config import NetConfig, TrainConfig
-from dynsal.nets.coding import encode, log_density
+from dynsal.config import FlowConfig, NetConfig, TrainConfig
+from dynsal.nets.coding import apply, encode, log_density
 
 Batch = Mapping[str, Tensor]
 Loss = Callable[[Tensor, Batch], Tensor]
+Objective = Callable[[nn.Module, Batch], Tensor]
+"""Loss of a net on a batch; what the training loop descends."""
 
 _PIXELS = (1, 2, 3)
 _TINY = 1e-8
@@ -73,6 +75,18 @@ def loss_function(train_cfg: TrainConfig, net_cfg: NetConfig) -> Loss:
         )
 
     return kld_cc_nss
+
+
+def saliency_objective(train_cfg: TrainConfig, net_cfg: NetConfig, flow_cfg: FlowConfig) -> Objective:
+    """Return the objective of all saliency nets: the configured loss of their output for a batch."""
+    loss = loss_function(train_cfg, net_cfg)
+
+    def objective(net: nn.Module, batch: Batch) -> Tensor:
+        output = apply(net, batch, flow_cfg.bound, train_cfg.channels_last)
+        with torch.autocast(output.device.type, enabled=False):  # sums over pixels need all digits
+            return loss(output, batch)
+
+    return objective
 
 
 def _centred(maps: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The training loop: resumable bit for bit (on a CPU), whatever moment it is interrupted at.
 
-It knows nets, batches and checkpoints, and nothing of data sets: any map-style dataset with ``groups`` will do.
+It knows nets, batches and checkpoints, and nothing of data sets or losses: any map-style dataset with ``groups`` and any
+objective will do.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ from torch import Tensor, nn
 
 from dynsal.batches import BatchOrder, Loader, Samples, StepSampler, in_order
 from dynsal.checkpoints import Checkpoints, Row, State, locked, random_state, restore_random_state
-from dynsal.config import FlowConfig, NetConfig, TrainConfig
+from dynsal.config import TrainConfig
 from dynsal.errors import DataError
-from dynsal.losses import Batch, loss_function
-from dynsal.nets.coding import apply
+from dynsal.losses import Batch, Objective
 from dynsal.nets.weights import load_model, save_model
 from dynsal.progress import progress
 from dynsal.schedule import learning_rate, make_optimizer, set_rate
@@ -46,8 +46,10 @@ class Job:
 
     Parameters
     ----------
-    train, net, flow
-        Sections of the configuration.
+    train
+        Section of the configuration.
+    objective
+        Returns the loss of (net, batch on the device); what is trained, and on what, is its business.
     seed
         Seed of the sample order.
     checkpoints
@@ -61,8 +63,7 @@ class Job:
     """
 
     train: TrainConfig
-    net: NetConfig
-    flow: FlowConfig
+    objective: Objective
     seed: int
     checkpoints: Path
     fingerprint: str
@@ -120,7 +121,6 @@ class _Trainer:
         self.job = job
         self.config = job.train
         self.store = store
-        self.loss = loss_function(job.train, job.net)
         self.optimizer = make_optimizer(self.net.parameters(), job.train)
         self.step = 0
         self.best_step: int | None = None
@@ -192,8 +192,7 @@ class _Trainer:
     def _loss(self, batch: Batch) -> Tensor:
         batch = {name: value.to(self.job.device, non_blocking=True) for name, value in batch.items()}
         with torch.autocast("cuda", torch.bfloat16, enabled=self.config.amp and self.cuda):
-            output = apply(self.net, batch, self.job.flow.bound, self.config.channels_last)
-        return self.loss(output, batch)
+            return self.job.objective(self.net, batch)
 
     def _look_at_losses(self) -> None:
         if not self.pending:
@@ -236,7 +235,7 @@ class _Trainer:
         self.net.eval()
         total, count = 0.0, 0
         for batch in checks:
-            size = len(batch["density"])
+            size = len(next(iter(batch.values())))
             total += float(self._loss(batch)) * size
             count += size
         self.net.train()

@@ -17,6 +17,7 @@ from dynsal.device import limit_threads, pick_device, usable_cpus
 from dynsal.errors import DataError
 from dynsal.fileio import digest, sampled_sha256, sha256, write_json, write_text
 from dynsal.layout import initial_weights
+from dynsal.losses import saliency_objective
 from dynsal.nets import REGISTRY, build
 from dynsal.nets.weights import describe_initial
 from dynsal.samples import ClipSamples, sources
@@ -81,8 +82,7 @@ def main(arguments: argparse.Namespace) -> None:
     workers = min(4, usable_cpus() - 1) if device.type == "cuda" else 0
     job = Job(
         params.train,
-        params.net,
-        params.flow,
+        saliency_objective(params.train, params.net, params.flow),
         arguments.seed,
         arguments.checkpoints,
         mark,
