@@ -9,8 +9,9 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel
 
-from dynsal.config import BaselinesConfig, Config, ModelConfig, Section
+from dynsal.config import BaselinesConfig, Config, ModelConfig, Section, TransferConfig
 from dynsal.config_baselines import BaselineOptions
+from dynsal.config_transfer import StaticFlowTrainConfig, StillModelConfig
 
 
 def json_schema() -> dict[str, Any]:
@@ -42,10 +43,12 @@ def reference() -> str:
         "Threads, devices, memory and time limits are no keys: they belong to `--cores`, `--resources` and profiles.",
     ]
     for name, field in Config.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, Section):
+        section = _section(field.annotation)
+        if section is not None:
             lines += ["", f"## {name}", "", (section.__doc__ or "").strip(), "", *_table(section, f"{name}.")]
             lines += _baselines() if section is BaselinesConfig else []
+            if section is TransferConfig:
+                lines += ["", *_table(StillModelConfig, "transfer.models.<name>.")]
         else:
             lines += ["", f"## {name}", "", field.description or ""]
             if name == "models":
@@ -64,8 +67,17 @@ def _baselines() -> list[str]:
 
 
 def _table(section: type[BaseModel], prefix: str) -> list[str]:
-    rows = ["| key | default | meaning |", "| --- | --- | --- |"]
+    return ["| key | default | meaning |", "| --- | --- | --- |", *_rows(section, prefix)]
+
+
+def _rows(section: type[BaseModel], prefix: str) -> list[str]:
+    rows = []
     for key, field in section.model_fields.items():
+        if (
+            field.annotation is StaticFlowTrainConfig
+        ):  # a section of its own kind; others are described elsewhere
+            rows += _rows(field.annotation, f"{prefix}{key}.")
+            continue
         default = (
             "required" if field.is_required() else f"`{json.dumps(field.get_default(), default=_plain)}`"
         )
@@ -74,9 +86,17 @@ def _table(section: type[BaseModel], prefix: str) -> list[str]:
     return rows
 
 
+def _section(annotation: Any) -> type[Section] | None:
+    """Return the section that a key of the configuration holds, if it holds one, or may be null instead."""
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, Section):
+            return kind
+    return None
+
+
 def _plain(value: BaseModel) -> dict[str, Any]:
-    """Show a row's options by what a user has to write: only its model, as the rest are defaults."""
-    return value.model_dump(include={"model"})
+    """Show a row's options by what a user has to write: a baseline's model, or what is not the default."""
+    return value.model_dump(include={"model"}) or value.model_dump(exclude_defaults=True)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from dynsal.config import Count, Positive, Section
+from dynsal.config_sections import Count, Positive, Section
 from dynsal.errors import DataError
 
 VIDEO_NAME = re.compile(r"\w([\w .+-]*[\w.+-])?")

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from dynsal.config import TrainConfig
+from dynsal.config_train import OptimiserConfig
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
+def learning_rate(step: int, config: OptimiserConfig) -> float:
     """Return the rate of a step (0-based).
 
     ``step``: base_lr * gamma^floor(step / lr_step_iters), Caffe's policy. ``cosine``: half a cosine from base_lr at
@@ -26,7 +26,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return rate * min(1.0, (step + 1) / config.warmup_iters) if config.warmup_iters else rate
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(parameters: Iterable[nn.Parameter], config: OptimiserConfig) -> torch.optim.Optimizer:
     """Return SGD with momentum or AdamW; the weight decay covers all parameters, as Caffe's does by default."""
     if config.optimizer == "adamw":
         return torch.optim.AdamW(parameters, lr=config.base_lr, weight_decay=config.weight_decay, fused=True)

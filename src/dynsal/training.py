@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from dynsal.batches import BatchOrder, Loader, Samples, StepSampler, in_order
 from dynsal.checkpoints import Checkpoints, Row, State, locked, random_state, restore_random_state
-from dynsal.config import TrainConfig
+from dynsal.config_train import OptimiserConfig
 from dynsal.errors import DataError
 from dynsal.losses import Batch, Objective
 from dynsal.nets.weights import load_model, save_model
@@ -62,7 +62,7 @@ class Job:
         Processes that load samples; 0 loads in this one.
     """
 
-    train: TrainConfig
+    train: OptimiserConfig
     objective: Objective
     seed: int
     checkpoints: Path
