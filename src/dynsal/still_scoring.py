@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from scipy.ndimage import gaussian_filter
 from dynsal.clips import Clip
 from dynsal.config import DatasetConfig, EvaluateConfig, GazeConfig
 from dynsal.errors import DataError
-from dynsal.evaluation import Map, Target, mean_map, score_halves, score_video
+from dynsal.evaluation import Map, Target, mean_map, resize_map, score_halves, score_video
 from dynsal.gaze import GazeFile, Points, Size, by_frame, read_gaze
 from dynsal.pools import SameVideoPool, other_images_pool, split_halves
 from dynsal.still_metrics import STILL_METRICS, Truth, merged_pixels, salicon_points, score_still
@@ -195,7 +194,7 @@ def expected_maps(reference: StillReference, truth: NDArray[np.floating[Any]]) -
         n x rows x columns, the density from which the viewers of image i were drawn, at any size.
     """
     for frame in reference.frames.tolist():
-        sharp = cv2.resize(truth[frame].astype(np.float64), reference.size, interpolation=cv2.INTER_LINEAR)
+        sharp = resize_map(truth[frame].astype(np.float64), reference.size)
         yield frame, gaussian_filter(sharp, reference.sigma[::-1], mode="constant")
 
 

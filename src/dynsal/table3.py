@@ -215,10 +215,10 @@ def _words(decided: int, named: Mapping[str, int]) -> str:
     same = [label[name] for name, sign in named.items() if sign and sign == decided]
     rest = [f"{kinds[sign]} in {label[name]}" for name, sign in named.items() if sign and sign != decided]
     if decided:
-        words = f"{kinds[decided]} in {' and '.join([label[DECISIVE], *same])}"
+        words = f"{kinds[decided]} in {', '.join([label[DECISIVE], *same])}"
     else:
         words = "no measurable gain" + (f" in {label[DECISIVE]}" if rest else "")
-    return words + (f", but {' and '.join(rest)}" if rest else "")
+    return words + (f", but {', '.join(rest)}" if rest else "")
 
 
 def _figures(row: pd.Series) -> str:

@@ -81,6 +81,10 @@ def notes(
     }
     if len(quoted):
         found["quoted rows"] = f"{', '.join(quoted)}: printed in the paper, not computed here"
+    if "human" in set(table["model"]):
+        found["human"] = (
+            "half the viewers as predictors of the other half, which understates what all could do"
+        )
     if "rare_style" in set(table["model"]):
         found["rare_style"] = (
             "a reconstruction in the manner of RARE2012; the printed Rare 2012 Improved is another program"
