@@ -171,6 +171,31 @@ def test_mouse_samples_are_filtered_for_salicons_columns_only(tmp_path):
         assert plain.loc[image, "salicon_nss"] == pytest.approx(plain.loc[image, "nss"])
 
 
+def test_salicons_negatives_are_the_other_images_pixels_once_for_each_image(tmp_path, monkeypatch):
+    """Where two images share a pixel it counts twice, where two viewers of one image do, once; one's own never."""
+    given = {
+        "test_00": [(0, "s0", 3.0, 3.0), (0, "s1", 3.2, 2.9), (1, "s0", 3.0, 3.0), (1, "s1", 9.0, 8.0)],
+        "test_01": [(0, "s0", 3.1, 3.1), (0, "s1", 20.0, 5.0), (2, "s0", 30.0, 20.0)],
+    }
+    for shard, rows in given.items():
+        write_clip(tmp_path, shard, SHARDS[shard])
+        write_gaze_rows(tmp_path, shard, SHARDS[shard], rows)
+    seen = []
+    monkeypatch.setattr("dynsal.still_scoring.score_still", lambda _, truth, seed: seen.append(truth) or {})
+    reference = load(tmp_path)["test_00"]
+    score_images(reference, constant(reference, uniform_map(SIZE)))
+    of_01 = [(3, 3), (20, 5), (30, 20)]
+    assert [bag(truth.salicon_negatives) for truth in seen] == [
+        Counter([(3, 3), (9, 8), *of_01]),
+        Counter([(3, 3), *of_01]),
+    ]
+    assert [len(truth.salicon_fixations) for truth in seen] == [2, 2]
+    seen.clear()
+    score_viewers(reference, read_gaze(tmp_path / "gaze/test_00.parquet"), EVALUATE)
+    assert {len(truth.salicon_negatives) for truth in seen} == {5, 4}  # of all viewers of all other images
+    assert {len(truth.fixations) for truth in seen} == {1}
+
+
 def test_mean_map_counts_every_image_once(rows, tmp_path):
     """Shards differ in size, images in viewers; the unseen ones have no density."""
     files = [read_gaze(tmp_path / "gaze" / f"{shard}.parquet") for shard in SHARDS]

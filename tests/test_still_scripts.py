@@ -16,11 +16,12 @@ from dynsal import baselines, datasets, layout
 from dynsal.clips import Clip
 from dynsal.config import parse, stage_json
 from dynsal.errors import DataError
+from dynsal.gaze import read_gaze
 from dynsal.inference import Predictor
 from dynsal.nets import build
 from dynsal.nets.weights import save_model
 from dynsal.still_metrics import STILL_METRICS
-from dynsal.still_scoring import load_still_references, score_images
+from dynsal.still_scoring import load_still_references, mean_image_map, score_images
 from dynsal.video import resize
 
 SHARDS, TRAINING = {"test_00": 4, "test_01": 3}, "train_00"
@@ -90,6 +91,10 @@ def test_floors(results):
     }
     assert means["human"]["sauc"] > means["centre"]["sauc"] + 0.1
     assert means["uniform"]["sauc"] == means["uniform"]["auc_borji"] == 0.5
+    loaded = load_still_references(results, list(SHARDS), CONFIG.dataset, CONFIG.gaze, CONFIG.evaluate)
+    prior = mean_image_map([read_gaze(results / "gaze" / f"{TRAINING}.parquet")], CONFIG.gaze, SIZE)
+    expected = score_images(loaded["test_00"], ((image, prior) for image in range(4)))
+    pd.testing.assert_frame_equal(scored(results, "mean_map"), expected)
     before = (results / "scores/human/seed0/test_00.parquet").read_bytes()
     floors(results, "human")
     assert (results / "scores/human/seed0/test_00.parquet").read_bytes() == before
