@@ -95,7 +95,7 @@ def params(*sections: str, **changes: dict) -> str:
     return stage_json(parse(merged), *sections)
 
 
-def call(name: str, **arguments: object) -> None:
+def call(name: str, /, **arguments: object) -> None:
     """Run the work of a script in this process, to prepare something."""
     run_path(str(SCRIPTS / f"{name}.py"))["main"](Namespace(**arguments))
 

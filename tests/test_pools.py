@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dynsal import metrics
-from dynsal.pools import other_videos_pool, same_video_pool, split_halves
+from dynsal.pools import other_images_pool, other_videos_pool, same_video_pool, split_halves
 
 brief = settings(max_examples=40, deadline=None)
 
@@ -107,6 +107,49 @@ def test_a_misspelt_video_would_be_its_own_negative(tables: dict[str, pd.DataFra
         ValueError, match="no gaze table for the video 'kimono'; there are: Kimono, Tennis, Yan"
     ):
         other_videos_pool(tables, "kimono", 5, seed=0)
+
+
+# --- still images ---
+
+IMAGES = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=12)
+
+
+@brief
+@given(
+    st.dictionaries(st.sampled_from(["b", "a", "c"]), IMAGES, min_size=1),
+    st.integers(1, 6),
+    st.integers(0, 3),
+)
+def test_each_image_gets_the_drawn_fixations_of_all_other_images_of_all_shards(
+    rows: dict[str, list[tuple[int, int, int]]], images: int, seed: int
+) -> None:
+    made = {name: pd.DataFrame(points, columns=["frame", "x", "y"]) for name, points in rows.items()}
+    pool, first = other_images_pool(made, images, seed)
+    drawn = {(name, i) for name in rows for i, _, _ in rows[name] if first[name] + i in pool.frames}
+    for name, points in rows.items():
+        looked_at = {frame for frame, _, _ in points}
+        assert len({i for shard, i in drawn if shard == name}) == min(images, len(looked_at))
+        for image in looked_at:
+            others = [
+                (float(x), float(y))
+                for shard in rows
+                for i, x, y in rows[shard]
+                if (shard, i) != (name, image) and (shard, i) in drawn
+            ]
+            assert bag(pool.negatives(first[name] + image)) == Counter(others)
+
+
+def test_images_are_drawn_as_frames_of_videos_are(tables: dict[str, pd.DataFrame]) -> None:
+    """By name and seed: an image outside Kimono has the negatives that the videos' pool would give Kimono, and more."""
+    pool, first = other_images_pool(tables, 6, seed=3)
+    of_kimono = pool.frames < first["Tennis"]
+    assert np.array_equal(pool.points[~of_kimono], other_videos_pool(tables, "Kimono", 6, seed=3))
+    assert first == {"Kimono": 0, "Tennis": 58, "Yan": 116}  # the last of 20 frames is 57
+
+
+def test_one_image_alone_has_no_negatives() -> None:
+    pool, first = other_images_pool({"a": pd.DataFrame({"frame": [0], "x": [1.0], "y": [1.0]})}, 5, seed=0)
+    assert pool.negatives(first["a"]).shape == (0, 2)
 
 
 # --- same video ---

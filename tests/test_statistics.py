@@ -15,12 +15,14 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy import stats
 
+from dynsal import statistics
 from dynsal.statistics import (
     bootstrap_means,
     by_video,
     common_frames,
     frame_statistics,
     paired_differences,
+    resampled_means,
     summarise,
     video_means,
 )
@@ -276,3 +278,22 @@ def test_senseless_arguments_are_refused(values: Any, arguments: tuple[Any, ...]
 def test_an_unknown_reference_is_refused(reference: int) -> None:
     with pytest.raises(ValueError, match="no column"):
         paired_differences(np.ones((3, 2)), reference, 10, 0)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 7, 64, 65])
+@pytest.mark.parametrize("block", [1, 64, 130, 1 << 20])
+def test_blocks_change_nothing_not_even_the_last_bit(
+    n_rows: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is drawn at once, the resamples are those of one draw, and a resample without a value has no mean."""
+    values = np.random.default_rng(n_rows).normal(size=(n_rows, 3))
+    values[0, 1] = math.nan
+    rows = np.random.default_rng(5).integers(n_rows, size=(50, n_rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        expected = np.nanmean(values[rows], axis=1)
+    monkeypatch.setattr(statistics, "_BLOCK", block)
+    found = resampled_means(values, 50, 5)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(found, resampled_means(values, 50, 5))

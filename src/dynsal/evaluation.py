@@ -7,9 +7,10 @@ is a step of its own (:mod:`dynsal.tables`).
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -38,8 +39,8 @@ class NegativePool(Protocol):
 
 
 @dataclass(frozen=True)
-class Reference:
-    """What the maps of one video are scored against.
+class Target(abc.ABC):
+    """What the maps of one video, or of one shard of still images, are scored against.
 
     Parameters
     ----------
@@ -53,6 +54,34 @@ class Reference:
         Width and height of the maps.
     sigma
         Standard deviations in x and y of the ground truth's Gaussian, in pixels of the maps.
+    """
+
+    columns: ClassVar[tuple[str, ...]]
+    """Names of the metrics."""
+
+    video: str
+    frames: NDArray[np.int32]
+    points: Mapping[int, Points]
+    size: tuple[int, int]
+    sigma: tuple[float, float]
+
+    @abc.abstractmethod
+    def score(self, frame: int, saliency: Map, fixations: Points, truth: Map) -> dict[str, float]:
+        """Return the metrics of one map of a frame, by name."""
+
+    def density(self, frame: int) -> Map:
+        """Return the ground-truth density of a frame with fixations, H x W, sum 1."""
+        return density(self.points[frame], self.size, self.sigma)
+
+
+@dataclass(frozen=True)
+class Reference(Target):
+    """What the maps of one video are scored against.
+
+    Parameters
+    ----------
+    video, frames, points, size, sigma
+        As for :class:`Target`.
     other_videos
         Negatives for ``sauc``.
     same_video
@@ -64,11 +93,8 @@ class Reference:
         Metrics to compute; the others are NaN.
     """
 
-    video: str
-    frames: NDArray[np.int32]
-    points: Mapping[int, Points]
-    size: tuple[int, int]
-    sigma: tuple[float, float]
+    columns: ClassVar[tuple[str, ...]] = tuple(metrics.METRICS)
+
     other_videos: Points
     same_video: NegativePool
     published_auc: Callable[[Map, Points, Points, int], float] | None = None
@@ -81,10 +107,6 @@ class Reference:
         if self.published_auc is not None:
             scores["sauc"] = self.published_auc(saliency, fixations, same_video, frame)
         return scores
-
-    def density(self, frame: int) -> Map:
-        """Return the ground-truth density of a frame with fixations, H x W, sum 1."""
-        return density(self.points[frame], self.size, self.sigma)
 
 
 def select_frames(
@@ -120,7 +142,7 @@ def score_map(
     return {name: calls[name]() for name in names}
 
 
-def score_video(reference: Reference, maps: Iterable[tuple[int, Map]]) -> pd.DataFrame:
+def score_video(reference: Target, maps: Iterable[tuple[int, Map]]) -> pd.DataFrame:
     """Score a stream of (source frame, map); every frame of the reference must come exactly once, in order.
 
     Raises
@@ -142,18 +164,18 @@ def score_video(reference: Reference, maps: Iterable[tuple[int, Map]]) -> pd.Dat
             )
         fixations = reference.points.get(frame)
         if fixations is None:
-            rows.append(_skipped(frame, NO_FIXATION))
+            rows.append(_skipped(reference, frame, NO_FIXATION))
             continue
         scores = reference.score(frame, saliency, fixations, reference.density(frame))
         rows.append({"frame": frame, "n_fixations": len(fixations), **scores, "skipped": ""})
     missing = next(expected, None)
     if missing is not None:
         raise ValueError(f"{reference.video}: no map for frame {missing}")
-    return _table(rows)
+    return _table(reference, rows)
 
 
 def score_halves(
-    reference: Reference, halves: Iterable[tuple[Mapping[int, Points], Mapping[int, Points]]]
+    reference: Target, halves: Iterable[tuple[Mapping[int, Points], Mapping[int, Points]]]
 ) -> pd.DataFrame:
     """Score one half of the viewers as a predictor of the other half, averaged over draws.
 
@@ -168,7 +190,7 @@ def score_halves(
         ]
         if not pairs:
             seen = len(reference.points.get(frame, ()))
-            rows.append(_skipped(frame, NO_OTHER_HALF if seen else NO_FIXATION, seen))
+            rows.append(_skipped(reference, frame, NO_OTHER_HALF if seen else NO_FIXATION, seen))
             continue
         scores = [
             reference.score(
@@ -181,10 +203,10 @@ def score_halves(
         ]
         mean = {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
         rows.append({"frame": frame, "n_fixations": len(reference.points[frame]), **mean, "skipped": ""})
-    return _table(rows)
+    return _table(reference, rows)
 
 
-def constant(reference: Reference, saliency: Map) -> Iterator[tuple[int, Map]]:
+def constant(reference: Target, saliency: Map) -> Iterator[tuple[int, Map]]:
     """Yield the same map for every frame."""
     for frame in reference.frames.tolist():
         yield frame, saliency
@@ -241,15 +263,15 @@ def mean_map(
     return np.asarray(total / total.sum())
 
 
-def _skipped(frame: int, reason: str, n_fixations: int = 0) -> dict[str, Any]:
+def _skipped(target: Target, frame: int, reason: str, n_fixations: int = 0) -> dict[str, Any]:
     return {
         "frame": frame,
         "n_fixations": n_fixations,
-        **dict.fromkeys(metrics.METRICS, np.nan),
+        **dict.fromkeys(target.columns, np.nan),
         "skipped": reason,
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=["frame", "n_fixations", *metrics.METRICS, "skipped"])
+def _table(target: Target, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["frame", "n_fixations", *target.columns, "skipped"])
     return table.astype({"frame": "int32", "n_fixations": "int32", "skipped": "str"})

@@ -104,6 +104,19 @@ def auc_judd(saliency: ArrayLike, fixations: ArrayLike) -> float:
     return auc(flat[fixated], flat[others])
 
 
+def auc_uniform(saliency: ArrayLike, fixations: ArrayLike) -> float:
+    """AUC of the fixations against every pixel, those that somebody fixated included.
+
+    The exact rank form, ties counting one half. This is what Borji's AUC, which draws its negatives uniformly at
+    random, tends to with many draws and small steps (`dynsal.legacy_metrics.mit_auc_borji`, ``salicon_auc``).
+
+    Range 0 to 1; 0.5 for a constant map; NaN without fixations.
+    """
+    grid = checked_map(saliency, "saliency")
+    flat = grid.ravel()
+    return auc(flat[pixel_index(fixations, grid.shape)], flat)
+
+
 def nss(saliency: ArrayLike, fixations: ArrayLike) -> float:
     """Normalised scanpath saliency: mean z-score of the map at the fixations.
 

@@ -103,6 +103,40 @@ def same_video_pool(table: pd.DataFrame, frames: int, seed: int) -> SameVideoPoo
     return SameVideoPool(*_chosen_frames(table, frames, f"{seed}"))
 
 
+def other_images_pool(
+    tables: Mapping[str, pd.DataFrame], images_per_shard: int, seed: int
+) -> tuple[SameVideoPool, dict[str, int]]:
+    """Build the pool from which each still image takes the fixations of all other images of all shards.
+
+    The images are numbered through: image i of a shard is "frame" first + i of the pool, so that
+    ``pool.without_own(first + i, values)`` drops the image's own.
+
+    Parameters
+    ----------
+    tables
+        Gaze table of every test shard; ``frame`` is the number of the image within its shard.
+    images_per_shard
+        How many images of each shard to draw; all, if it has fewer with a fixation.
+    seed
+        Seed of the draw; which images a shard contributes does not depend on the other shards.
+
+    Returns
+    -------
+    SameVideoPool
+        The fixations, by shard name and image.
+    dict
+        Shard -> number of its first image.
+    """
+    first, start, chosen = {}, 0, []
+    for name in sorted(tables):
+        first[name] = start
+        frames, points = _chosen_frames(tables[name], images_per_shard, f"{seed}/{name}")
+        chosen.append((frames + start, points))
+        start += int(tables[name]["frame"].max()) + 1 if len(tables[name]) else 0
+    frames = np.concatenate([np.empty(0, np.int64), *(frames for frames, _ in chosen)])
+    return SameVideoPool(frames, np.concatenate([np.empty((0, 2)), *(points for _, points in chosen)])), first
+
+
 def split_halves(table: pd.DataFrame, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split the viewers at random into two halves, one to predict the other: the human ceiling.
 

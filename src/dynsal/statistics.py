@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 KEYS = ["model", "seed", "video", "frame"]
 
+_BLOCK = 1 << 22
+"""Rows drawn at once."""
+
 
 def common_frames(scores: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Keep the frames that every model and seed could score, so that all are compared on the same frames.
@@ -114,28 +117,57 @@ def bootstrap_means(values: ArrayLike, n_resamples: int, seed: int, level: float
     level
         Coverage of the interval.
     """
+    if not 0 < level < 1:
+        raise ValueError(f"expected 0 < level < 1, found {level}")
+    table = np.asarray(values, dtype=np.float64)
+    resampled = resampled_means(table, n_resamples, seed)
+    tail = (1 - level) / 2
+    estimate = np.full((3, table.shape[1]), np.nan)
+    n_videos = np.count_nonzero(~np.isnan(table), axis=0)
+    for column, n_valid in enumerate(n_videos):
+        sample, means = table[:, column], resampled[:, column]
+        if n_valid:
+            estimate[0, column] = sample[~np.isnan(sample)].mean()
+        if n_valid > 1:
+            estimate[1:, column] = np.quantile(means[~np.isnan(means)], [tail, 1 - tail])
+    return Estimate(estimate[0], estimate[1], estimate[2], n_videos.astype(np.int64))
+
+
+def resampled_means(values: ArrayLike, n_resamples: int, seed: int) -> NDArray[np.float64]:
+    """Mean of each column over each bootstrap resample of the rows, n_resamples x columns.
+
+    Parameters
+    ----------
+    values, n_resamples, seed
+        As for :func:`bootstrap_means`.
+
+    Returns
+    -------
+    ndarray
+        NaN where a resample has no row with a value.
+    """
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2 or not len(table):
         raise ValueError(f"values: expected videos x models with at least 1 video, found shape {table.shape}")
     if np.isinf(table).any():
         raise ValueError(f"values: {np.count_nonzero(np.isinf(table))} are infinite")
-    if n_resamples < 1 or not 0 < level < 1:
-        raise ValueError(f"expected n_resamples >= 1 and 0 < level < 1, found {n_resamples} and {level}")
-    rows = np.random.default_rng(seed).integers(len(table), size=(n_resamples, len(table)))
-    tail = (1 - level) / 2
-    estimate = np.full((3, table.shape[1]), np.nan)
-    n_videos = np.count_nonzero(~np.isnan(table), axis=0)
-    # Column by column: a sum over a whole matrix may round differently with other columns beside it.
-    for column, n_valid in enumerate(n_videos):
-        sample = table[:, column]
-        valid = ~np.isnan(sample)
-        if n_valid:
-            estimate[0, column] = sample[valid].mean()
-        if n_valid > 1:
-            weight = valid[rows].sum(axis=1)
-            means = np.where(valid, sample, 0.0)[rows].sum(axis=1)[weight > 0] / weight[weight > 0]
-            estimate[1:, column] = np.quantile(means, [tail, 1 - tail])
-    return Estimate(estimate[0], estimate[1], estimate[2], n_videos.astype(np.int64))
+    if n_resamples < 1:
+        raise ValueError(f"expected n_resamples >= 1, found {n_resamples}")
+    generator = np.random.default_rng(seed)
+    valid = ~np.isnan(table)
+    filled = np.where(valid, table, 0.0)
+    means = np.full((n_resamples, table.shape[1]), np.nan)
+    # In blocks, as thousands of images times thousands of resamples take gigabytes; the draws are the same.
+    block = max(1, _BLOCK // len(table))
+    for start in range(0, n_resamples, block):
+        part = means[start : start + block]
+        rows = generator.integers(len(table), size=(len(part), len(table)))
+        # Column by column: a sum over a whole matrix may round differently with other columns beside it.
+        for column in range(table.shape[1]):
+            weight = valid[:, column][rows].sum(axis=1)
+            total = filled[:, column][rows].sum(axis=1)
+            np.divide(total, weight, out=part[:, column], where=weight > 0)
+    return means
 
 
 def paired_differences(
