@@ -25,7 +25,7 @@ wildcard_constraints:
 
 
 onstart:
-    space.tell(smk_plan, ([str(file) for file in job.output] for job in workflow.dag.needrun_jobs()), logger)
+    space.tell(smk_plans, ([str(file) for file in job.output] for job in workflow.dag.needrun_jobs()), logger)
 
 
 rule all:
@@ -48,6 +48,15 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 
 
+if smk_still:
+
+    include: "workflow/rules/transfer.smk"
+
+else:
+
+    include: "workflow/rules/no_transfer.smk"
+
+
 localrules:
     all,
     downloads,
@@ -58,6 +67,8 @@ localrules:
     table2,
     figures,
     figures2,
+    table3,
+    stills,
 
 
 rule downloads:
@@ -95,6 +106,18 @@ rule table2:
     """Table 2 of the configured data set: the last net against the baselines."""
     input:
         "results/table2.csv",
+
+
+rule table3:
+    """Table 3: nets trained on the videos, transferred to still images with predicted motion."""
+    input:
+        "results/table3.csv",
+
+
+rule stills:
+    """Table 3's still images: every download, rescaled, with their gaze (of blind test images, without)."""
+    input:
+        lambda wildcards: smk_still_data(),
 
 
 rule figures:

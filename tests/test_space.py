@@ -26,7 +26,9 @@ def test_frames_and_flow_of_diem(diem):
     """By hand: 3669 frames of 640x480, 0.6 and 1 byte per pixel; copies at half and quarter size have 1/4 and 1/16."""
     pixels = 3669 * 640 * 480
     copies = [f"results/diem/augmented/x{factor}/{BROOKLYN}.h5" for factor in (2, 4)]
-    found = space.needs(diem, [[diem.path("frames", BROOKLYN)], [diem.path("flow", BROOKLYN)], copies])
+    found = space.needs(
+        {diem.ds: diem}, [[diem.path("frames", BROOKLYN)], [diem.path("flow", BROOKLYN)], copies]
+    )
     assert found == space.Needs(0, 0, round(pixels * (0.6 + 1.0 + 1.6 / 4 + 1.6 / 16)), 0)
 
 
@@ -34,7 +36,7 @@ def test_the_whole_of_diem_is_about_twice_the_measured_size(diem):
     """Measured: 88 kB for a frame and 157 kB for its flow, 59 GB in all; noisy videos need twice that."""
     jobs = [[diem.path(step, video)] for video in diem.videos for step in ("frames", "flow")]
     measured = sum(diem_frames()[video] for video in diem.videos) * (88e3 + 157e3)
-    assert 1.8 * measured < space.needs(diem, jobs).products < 2.2 * measured
+    assert 1.8 * measured < space.needs({diem.ds: diem}, jobs).products < 2.2 * measured
 
 
 def test_downloads():
@@ -53,8 +55,8 @@ def test_downloads():
         registry_row("hevc33", "video_database.mat").expected
         + registry_row("weights", "final.caffemodel").expected
     )
-    assert space.needs(plan, jobs) == space.Needs(known, 2, 0, 0)
-    everything = space.needs(plan, [["results/osie/raw/manifest.json"]])
+    assert space.needs({plan.ds: plan}, jobs) == space.Needs(known, 2, 0, 0)
+    everything = space.needs({plan.ds: plan}, [["results/osie/raw/manifest.json"]])
     assert 50e6 < everything.downloads < 80e6
 
 
@@ -68,7 +70,9 @@ def test_steps_and_sizes_count(diem):
         )
     )
     frames = [[diem.path("frames", BROOKLYN)]]
-    assert space.needs(small, frames).products == space.needs(diem, frames).products // 12
+    assert (
+        space.needs({small.ds: small}, frames).products == space.needs({diem.ds: diem}, frames).products // 12
+    )
 
 
 def test_one_archive_counts_once(diem):
@@ -77,7 +81,7 @@ def test_one_archive_counts_once(diem):
         [f"results/diem/raw/{video}/video/{video}.mp4", f"results/diem/raw/{video}/manifest.json"]
         for video in diem.videos
     ]
-    assert space.needs(diem, jobs) == space.Needs(0, 1, 0, 0)
+    assert space.needs({diem.ds: diem}, jobs) == space.Needs(0, 1, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def test_still_images_come_in_shards(name, release, images):
     """No shard is larger than it is taken for, and all together are not taken for many more than there are."""
     dataset = {"name": name, "split": name, "release": release}
     plan = Plan(parse({"dataset": dataset, "prepare": {"size": [48, 48]}}))
-    found = space.needs(plan, [[plan.path("frames", shard)] for shard in plan.videos])
+    found = space.needs({plan.ds: plan}, [[plan.path("frames", shard)] for shard in plan.videos])
     assert found.unknown_videos == 0
     assert images <= found.products / (48 * 48 * space.FRAME_BYTES) <= 1.2 * images
 
@@ -115,7 +119,9 @@ def test_what_is_said(diem, monkeypatch, caplog, tmp_path, free, level):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(space.shutil, "disk_usage", lambda _: Usage(0, 0, free))
     space.tell(
-        diem, [[diem.path("frames", BROOKLYN)], ["results/diem/raw/diem.tar.gz"]], logging.getLogger("x")
+        {"diem": diem},
+        [[diem.path("frames", BROOKLYN)], ["results/diem/raw/diem.tar.gz"]],
+        logging.getLogger("x"),
     )
     (record,) = caplog.records
     assert record.levelname == level
@@ -130,6 +136,8 @@ def test_what_is_said(diem, monkeypatch, caplog, tmp_path, free, level):
 def test_nothing_is_said_of_runs_that_take_nothing(diem, caplog):
     caplog.set_level(logging.INFO)
     space.tell(
-        diem, [["results/table1.csv"], ["results/diem/scores/centre/seed0/a.parquet"]], logging.getLogger("x")
+        {"diem": diem},
+        [["results/table1.csv"], ["results/diem/scores/centre/seed0/a.parquet"]],
+        logging.getLogger("x"),
     )
     assert not caplog.records

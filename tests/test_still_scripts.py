@@ -238,7 +238,7 @@ def test_from_images_to_the_table(results):
         "--shards",
         *SHARDS,
         "--params",
-        CONFIG.model_dump_json(),
+        json.dumps({**CONFIG.model_dump(mode="json"), "transfer": {"size": list(SIZE)}}),
         "--out",
         results / "t",
     )

@@ -179,34 +179,9 @@ class Config(Section):
                     problems.append(
                         f"models.{name}.augment: size {list(self.prepare.size)} / {factor} is no multiple of 4"
                     )
-        problems += [] if self.transfer is None else self._still_problems(self.transfer)
         if problems:
             raise ValueError("; ".join(problems))
         return self
-
-    def _still_problems(self, transfer: TransferConfig) -> list[str]:
-        """Return how Table 3's section does not go with the others."""
-        problems = [
-            f"transfer.{section}.{name}: the name is taken by a floor or ceiling row"
-            for section, names in (("models", transfer.models), ("baselines", transfer.baselines))
-            for name in names
-            if name in RESERVED
-        ]
-        loss = (transfer.train or self.train).loss
-        if (loss == "euclidean") != (self.net.coding == "salnet"):
-            problems.append(f"transfer.train.loss: {loss} does not go with net.coding {self.net.coding}")
-        for name, still in transfer.models.items():
-            start = self.models.get(still.start or "")
-            if still.start in ("salnet", "vggm"):
-                if self.net.width != 1.0:
-                    problems.append(f"transfer.models.{name}.start: {still.start} needs net.width 1.0")
-            elif still.start is not None and start is None:
-                problems.append(f"transfer.models.{name}.start: there is no {still.start} in section models")
-            elif start is not None and start.arch != still.arch:
-                problems.append(
-                    f"transfer.models.{name}.start: {still.start} is of arch {start.arch}, not {still.arch}"
-                )
-        return problems
 
 
 RESERVED = ("centre", "uniform", "mean_map", "human", "oracle")

@@ -96,6 +96,11 @@ class TransferConfig(Section):
     models: dict[Name, StillModelConfig] = Field(
         _MODELS, description="Name of the row: net and where it starts."
     )
+    pool_images: Count = Field(
+        10,
+        description="Images per test shard, drawn once by evaluate.pool_seed, whose fixations serve as shuffled negatives. "
+        "(SALICON's release of 2015 has thousands of points per image.)",
+    )
     baselines_size: tuple[Count, Count] | None = Field(
         None, description="Width and height at which the baselines see the images; `null`: `transfer.size`."
     )

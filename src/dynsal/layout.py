@@ -215,6 +215,8 @@ def registry_row(ds: str, file: str) -> RegistryRow:
 
 PUBLISHED_WEIGHTS = {"salnet": "deep_net_model.caffemodel", "vggm": "VGG_CNN_M.caffemodel"}
 """Value of ``net.init`` -> file of ``resources/datasets/weights.csv``."""
+WALKER_WEIGHTS = "final.caffemodel"
+"""The static flow net of Walker et al. there."""
 
 
 def initial_weights(init: str) -> str | None:

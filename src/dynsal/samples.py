@@ -23,12 +23,13 @@ class Source:
     """The files of one video at one resolution; the low-resolution copies hold frames and flow in one file."""
 
     frames: Path
-    flow: Path
+    flow: Path | None
+    """None: flow is zero everywhere."""
     gaze: Path
 
     def files(self) -> list[Path]:
         """Return the files, each once."""
-        return sorted({self.frames, self.flow, self.gaze})
+        return sorted({self.frames, self.gaze} | ({self.flow} if self.flow else set()))
 
 
 def sources(results: Path, videos: Sequence[str], factors: Sequence[int]) -> list[Source]:
@@ -44,6 +45,18 @@ def sources(results: Path, videos: Sequence[str], factors: Sequence[int]) -> lis
                 source = Source(copy, copy, gaze)
             found.append(source)
     return found
+
+
+def still_sources(results: Path, shards: Sequence[str], motion: bool) -> list[Source]:
+    """Return the sources of shards of still images, with the motion predicted for them or with none."""
+    return [
+        Source(
+            results / "frames" / f"{shard}.h5",
+            results / "flow" / f"{shard}.h5" if motion else None,
+            results / "gaze" / f"{shard}.parquet",
+        )
+        for shard in shards
+    ]
 
 
 @dataclass(frozen=True)
@@ -93,14 +106,16 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         self.without_fixation = 0
         by_size: dict[tuple[int, int], list[int]] = {}
         for source in files:
-            with Clip(source.frames) as frames, Clip(source.flow) as flow:
-                if frames.size != flow.size or not np.array_equal(frames.frames, flow.frames):
-                    raise DataError(
-                        source.flow,
-                        f"does not match {source.frames}",
-                        "Delete both and run the same command again",
-                    )
+            with Clip(source.frames) as frames:
                 size, indices = frames.size, frames.frames
+            if source.flow is not None:
+                with Clip(source.flow) as flow:
+                    if size != flow.size or not np.array_equal(indices, flow.frames):
+                        raise DataError(
+                            source.flow,
+                            f"does not match {source.frames}",
+                            "Delete both and run the same command again",
+                        )
             recorded = read_gaze(source.gaze)
             points = {
                 frame: scale_points(recorded.points[frame], recorded.size[0] / size[0])
@@ -134,7 +149,12 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         if "frame" in self._inputs:
             arrays["frame"] = self._clip(video.source.frames).bgr(position).transpose(2, 0, 1)
         if "flow" in self._inputs:
-            arrays["flow"] = self._clip(video.source.flow).flow(position).transpose(2, 0, 1)
+            width, height = video.size
+            arrays["flow"] = (
+                np.zeros((2, height, width), np.float16)
+                if video.source.flow is None
+                else self._clip(video.source.flow).flow(position).transpose(2, 0, 1)
+            )
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
     def evenly_spaced(self, count: int) -> Self:

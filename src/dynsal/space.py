@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,9 @@ from dynsal.workflow import Plan
 
 FRAME_BYTES, FLOW_BYTES = 0.6, 1.0
 """Bytes per pixel of a stored frame and of its flow: twice the mean of real videos at 640x480, for noisy ones."""
-_LONGEST = {"demo": 75, "hevc33": 600, "osie": 80, "salicon": 500}
+MOTION_SIZE = (320, 240)
+"""Of the frames and fields that the static flow net learns from."""
+_LONGEST = {"demo": 75, "hevc33": 600, "osie": 80, "salicon": 500, "demo_stills": 40}
 """Frames of a data set's longest video, or images of its largest shard, where not every video's number is known."""
 
 
@@ -45,18 +47,20 @@ class Needs:
         return f"Disk: {downloads}, {products}; {size(free)} are free in {folder}"
 
 
-def needs(plan: Plan, jobs: Iterable[Iterable[str]]) -> Needs:
-    """Return what a run's jobs, given by their output files, will take."""
+def needs(plans: Mapping[str, Plan], jobs: Iterable[Iterable[str]]) -> Needs:
+    """Return what a run's jobs, given by their output files, will take; ``plans`` by data set."""
     files: dict[tuple[str, str], int | None] = {}
     products = unknown_videos = 0
     for outputs in jobs:
         found = [_split(path) for path in outputs]
-        raw = [(ds, rest) for ds, step, rest in found if step == "raw" and ds != "demo"]
+        raw = [(ds, rest) for ds, step, rest in found if step == "raw" and ds not in ("demo", "demo_stills")]
         files.update(
             _download(ds, rest) for ds, rest in raw if not rest.startswith("points/")
         )  # made, not fetched
         made = [
-            _product(plan, step, rest) for _, step, rest in found if step in ("frames", "flow", "augmented")
+            _product(plans[ds], step, rest)
+            for ds, step, rest in found
+            if step in ("frames", "flow", "augmented", "motion")
         ]
         products += sum(known for known in made if known is not None)
         unknown_videos += bool(made) and None in made
@@ -64,9 +68,9 @@ def needs(plan: Plan, jobs: Iterable[Iterable[str]]) -> Needs:
     return Needs(sum(downloads), len(files) - len(downloads), products, unknown_videos)
 
 
-def tell(plan: Plan, jobs: Iterable[Iterable[str]], log: logging.Logger) -> None:
+def tell(plans: Mapping[str, Plan], jobs: Iterable[Iterable[str]], log: logging.Logger) -> None:
     """Log what a run will take, if it downloads anything or makes frames or flow; warn if that is more than is free."""
-    found = needs(plan, jobs)
+    found = needs(plans, jobs)
     if not (found.total or found.unknown_downloads or found.unknown_videos):
         return
     folder = Path("results") if Path("results").is_dir() else Path()
@@ -114,6 +118,8 @@ def _product(plan: Plan, step: str, rest: str) -> int | None:
     if known is None:
         return None
     kept = -(-known // plan.config.prepare.frame_step)
-    per_pixel = {"frames": FRAME_BYTES, "flow": FLOW_BYTES, "augmented": FRAME_BYTES + FLOW_BYTES}[step]
+    per_pixel = {"frames": FRAME_BYTES, "flow": FLOW_BYTES}.get(step, FRAME_BYTES + FLOW_BYTES)
+    if step == "motion":
+        (width, height), kept = MOTION_SIZE, -(-known // plan.config.static_flow.label_step)
     factor = int(rest[1 : rest.index("/")]) if step == "augmented" else 1
     return round(kept * width * height * per_pixel / factor**2)

@@ -77,7 +77,7 @@ class Plan:
         self.seeds = config.seeds
         rows = config.baselines.models
         self.baselines = sorted(rows, key=lambda name: (list(REGISTRY).index(rows[name].model), name))
-        unknown = set() if config.dataset.name == "demo" else {"oracle"}
+        unknown = set() if config.dataset.name in ("demo", "demo_stills") else {"oracle"}
         if config.dataset.source == "stavis":
             unknown.add("human")  # its fixation maps do not say who looked
         self.floors = [name for name in RESERVED if name not in unknown]
@@ -146,8 +146,9 @@ class Plan:
         return list(dict.fromkeys([*(f"{self.raw}/{name}" for name in names), *weights, *baselines]))
 
     def truth(self, video: str) -> list[str]:
-        """Return the file with the known gaze density, which only the synthetic demo has."""
-        return [f"results/{self.ds}/raw/{video}/truth.h5"] if self.config.dataset.name == "demo" else []
+        """Return the file with the known gaze density, which only synthetic data sets have."""
+        synthetic = self.config.dataset.name in ("demo", "demo_stills")
+        return [f"results/{self.ds}/raw/{video}/truth.h5"] if synthetic else []
 
     def augment_factors(self, model: str) -> list[int]:
         """Return the low-resolution factors a model trains on besides the working size."""

@@ -1,4 +1,5 @@
 # Shared by all rules. Needs: the configuration. Makes: smk_plan (names and paths) and the smk_ input functions.
+import json
 import os
 import re
 import shlex
@@ -10,16 +11,18 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 from dynsal import layout, space
 from dynsal import code_inputs as smk_inputs
-from dynsal import workflow as smk
 from dynsal.config import ConfigError
 from dynsal.errors import DataError
 
 # Imported under names of their own: rule files share one namespace with Snakemake itself.
 from dynsal.config import parse as smk_parse
 from dynsal.datasets import reader as smk_reader
+from dynsal.still_plan import StillPlan
+from dynsal.workflow import Plan
 
 try:
-    smk_plan = smk.Plan(smk_parse(config))
+    smk_config = smk_parse(config)
+    smk_plan = Plan(smk_config)
 except (ConfigError, DataError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -29,6 +32,15 @@ DS = smk_plan.ds
 shell.prefix(
     "set -euo pipefail; export OPENBLAS_NUM_THREADS=1 "
     f"PYTHONPATH='{workflow.basedir}/src'${{{{PYTHONPATH:+:$PYTHONPATH}}}} DYNSAL_MIRROR={shlex.quote(smk_plan.mirrors())}; "
+)
+try:
+    smk_still = StillPlan(smk_config)  # of Table 3's still images
+except (ConfigError, DataError):
+    smk_still = None  # told when Table 3 is asked for: nobody else has to care
+
+smk_plans = {plan.ds: plan for plan in (smk_still, smk_plan) if plan}
+smk_any_video = "|".join(
+    re.escape(video) for plan in smk_plans.values() for video in [*plan.videos, *plan.blind]
 )
 smk_dataset = f"datasets.{smk_reader(smk_plan.config.dataset)}"
 
@@ -57,14 +69,36 @@ smk_figures = [
 smk_one_by_one = ["baselines", "hevc33", "salicon", "weights"]
 smk_registered = "|".join(re.escape(row.file) for ds in smk_one_by_one for row in layout.registry(ds))
 smk_init = layout.initial_weights(smk_plan.config.net.init) or []
-smk_baseline_size = (
-    " ".join(["--size", *map(str, smk_plan.config.baselines.size)]) if smk_plan.config.baselines.size else ""
-)
+
+
+def smk_size(plan):
+    size = plan.config.baselines.size
+    return " ".join(["--size", *map(str, size)]) if size else ""
+
+
+smk_baseline_size = smk_size(smk_plan)
 
 
 def smk_results(wildcards):
     return f"results/{DS}"
 
 
+def smk_of(wildcards):
+    return smk_plans[wildcards.ds]
+
+
+def smk_dataset_of(wildcards):
+    return f"datasets.{smk_reader(smk_of(wildcards).config.dataset)}"
+
+
 def smk_raw(wildcards):
-    return smk_plan.raw
+    return smk_of(wildcards).raw
+
+
+def smk_salicon(wildcards):
+    return next(plan for plan in smk_plans.values() if plan.config.dataset.name == "salicon")
+
+
+def smk_still_data():
+    plan = smk_still or StillPlan(smk_config)  # which says what is missing
+    return plan.paths("frames", [*plan.videos, *plan.blind]) + plan.paths("gaze", plan.videos)

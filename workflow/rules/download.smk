@@ -26,6 +26,30 @@ rule demo:
         "python {input.script} --video {wildcards.video:q} --root {params.root:q} --log {log:q}"
 
 
+rule demo_stills:
+    """Generate one shard of still images of the demo world in OSIE's release format, with its true gaze density."""
+    input:
+        script=smk_script("demo_stills"),
+        code=smk_code("demo_stills"),
+    output:
+        images="results/{ds}/raw/{shard}/fixations.mat",
+        truth="results/{ds}/raw/{shard}/truth.h5",
+        manifest="results/{ds}/raw/{shard}/manifest.json",
+    log:
+        "logs/{ds}/demo/{shard}.log",
+    benchmark:
+        "results/{ds}/benchmarks/demo/{shard}.tsv"
+    wildcard_constraints:
+        ds="demo_stills",
+        shard=r"(train|test)_\d+",
+    conda:
+        "../../envs/data.yaml"
+    params:
+        root=smk_raw,
+    shell:
+        "python {input.script} --shard {wildcards.shard} --root {params.root:q} --log {log:q}"
+
+
 rule fetch_diem:
     """Bring one DIEM video and its event files: from a mirror folder, or out of the release archive."""
     input:

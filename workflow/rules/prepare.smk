@@ -5,18 +5,21 @@ rule rescale:
     """Decode a video once, in order, and store its frames at the working size."""
     input:
         script=smk_script("rescale"),
-        code=smk_code("rescale", smk_dataset),
-        raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
+        code=lambda wildcards: smk_code("rescale", smk_dataset_of(wildcards)),
+        raw=lambda wildcards: smk_of(wildcards).raw_video(wildcards.video),
     output:
         "results/{ds}/frames/{video}.h5",
     log:
         "logs/{ds}/rescale/{video}.log",
     benchmark:
         "results/{ds}/benchmarks/rescale/{video}.tsv"
+    wildcard_constraints:
+        ds="|".join(smk_plans),
+        video=smk_any_video,
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(
+        cfg=lambda wildcards: smk_of(wildcards).fields(
             dataset=["name", "source"], prepare=["size", "fps_target", "frame_step", "jpeg_quality"]
         ),
         root=smk_raw,
@@ -29,8 +32,8 @@ rule gaze:
     """Read a video's gaze, keep the valid fixations, and map them to the working size."""
     input:
         script=smk_script("gaze"),
-        code=smk_code("gaze", smk_dataset),
-        raw=lambda wildcards: smk_plan.raw_gaze(wildcards.video),
+        code=lambda wildcards: smk_code("gaze", smk_dataset_of(wildcards)),
+        raw=lambda wildcards: smk_of(wildcards).raw_gaze(wildcards.video),
         frames="results/{ds}/frames/{video}.h5",
     output:
         "results/{ds}/gaze/{video}.parquet",
@@ -38,10 +41,13 @@ rule gaze:
         "logs/{ds}/gaze/{video}.log",
     benchmark:
         "results/{ds}/benchmarks/gaze/{video}.tsv"
+    wildcard_constraints:
+        ds="|".join(smk_plans),
+        video=smk_any_video,
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(
+        cfg=lambda wildcards: smk_of(wildcards).fields(
             dataset=["name", "source", "release", "experiments", "eyes"],
             gaze=["px_per_deg"],
             prepare=["size"],

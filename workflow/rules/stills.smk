@@ -20,8 +20,8 @@ rule salicon_points:
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=smk_plan.fields(dataset=["name"]),
-        root=smk_raw,
+        cfg=lambda wildcards: smk_salicon(wildcards).fields(dataset=["name"]),
+        root="results/salicon/raw",
     shell:
         "python {input.script} --part {wildcards.part} --raw {params.root:q} --annotations {input.annotations:q}"
         " --params {params.cfg:q} --out {output:q} --log {log:q}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from dynsal import script, table3, tables
-from dynsal.config import Config, parse
+from dynsal.config import Config, ConfigError, parse
 from dynsal.fileio import write_json, write_text
 from dynsal.provenance import record
 from dynsal.table3_notes import Setting, notes
@@ -15,11 +15,13 @@ from dynsal.table3_notes import Setting, notes
 
 def setting(config: Config, dataset: str) -> Setting:
     """Return how the images were scored, by the configuration."""
+    if config.transfer is None:
+        raise ConfigError("Table 3 needs the section transfer")
     return Setting(
         dataset=dataset,
-        size=config.prepare.size,
+        size=config.transfer.size,
         sigma_deg=config.gaze.sigma_deg,
-        pool_images=config.evaluate.pool_frames,
+        pool_images=config.transfer.pool_images,
         table=config.table,
     )
 
@@ -75,5 +77,6 @@ if __name__ == "__main__":
     parser.add_argument("--baselines", nargs="*", default=[], help="which of the rows are baselines")
     parser.add_argument("--shards", nargs="+", required=True, help="test shards")
     parser.add_argument("--dataset", required=True, help="name of the data set")
+    parser.add_argument("--motion", type=Path, help="static_flow.csv, for a note on the predicted motion")
     parser.add_argument("--out", type=Path, required=True, help="folder of the tables")
     script.run(main, parser.parse_args())

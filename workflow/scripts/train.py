@@ -1,27 +1,20 @@
 """Train one net with one seed; killed at any moment, the same command goes on where it stopped."""
 
 import argparse
-import json
 import logging
-import resource
-import time
 from pathlib import Path
 
-import pandas as pd
-import torch
-
-from dynsal import provenance, script
-from dynsal.code_inputs import code
+from dynsal import script
 from dynsal.config import ModelConfig
-from dynsal.device import limit_threads, pick_device, usable_cpus
+from dynsal.device import limit_threads, pick_device
 from dynsal.errors import DataError
-from dynsal.fileio import digest, sampled_sha256, sha256, write_json, write_text
+from dynsal.fileio import sha256
 from dynsal.layout import initial_weights
 from dynsal.losses import saliency_objective
 from dynsal.nets import REGISTRY, build
 from dynsal.nets.weights import describe_initial
 from dynsal.samples import ClipSamples, sources
-from dynsal.training import Job, save_model, train
+from dynsal.training_run import Places, Run, as_json, carry_out
 
 log = logging.getLogger("dynsal")
 
@@ -42,7 +35,6 @@ def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
     params = script.read_params(arguments)
     model = ModelConfig.model_validate_json(arguments.model)
-    device = pick_device()
     threads = limit_threads(arguments.threads)
     initial = initial_file(params.net.init, arguments.init)
     inputs = REGISTRY[model.arch].inputs
@@ -58,73 +50,49 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.seed,
         len(training),
         training.without_fixation,
-        device,
+        pick_device(),
         threads,
     )
-    mark = digest(
-        {
+    start_from = params.net.model_copy(update={"init": "he" if initial is None else str(initial)})
+    run = Run(
+        net=build(model.arch, start_from, arguments.seed),
+        objective=saliency_objective(params.train, params.net, params.flow),
+        config=params.train,
+        seed=arguments.seed,
+        meta={
+            "name": arguments.name,
+            "arch": model.arch,
+            "seed": arguments.seed,
+            "net": params.net.model_dump(mode="json"),
+            "initial_weights": describe_initial(initial),
+            "flow": params.flow.model_dump(mode="json"),
+            "prepare": params.prepare.model_dump(mode="json"),
+            "size": list(params.prepare.size),
+            "trained_on": arguments.videos,
+        },
+        facts={
             "params": {
                 name: getattr(params, name).model_dump(mode="json")
                 for name in ("gaze", "flow", "net", "train")
             },
             "model": model.model_dump(mode="json"),
-            "seed": arguments.seed,
-            "data": {str(path): sampled_sha256(path) for source in files for path in source.files()},
-            "code": {path: sha256(Path(path)) for path in code(Path(__file__))},
-            "script": sha256(Path(__file__)),
             "init": None if initial is None else sha256(initial),
-            "machine": {"torch": torch.__version__, "device": device.type},  # rounding differs between these
-        }
+        },
+        script=Path(__file__),
+        threads=threads,
     )
-    start_from = params.net.model_copy(update={"init": "he" if initial is None else str(initial)})
-    net = build(model.arch, start_from, arguments.seed)
-    # One loader process keeps a GPU fed; on a CPU it would only take a core from the net.
-    workers = min(4, usable_cpus() - 1) if device.type == "cuda" else 0
-    job = Job(
-        params.train,
-        saliency_objective(params.train, params.net, params.flow),
-        arguments.seed,
-        arguments.checkpoints,
-        mark,
-        device,
-        max(0, workers),
+    carry_out(
+        run,
+        training,
+        checks,
+        Places(arguments.out, arguments.history, arguments.provenance, arguments.checkpoints),
+        [path for source in files for path in source.files()],
+        {
+            "frames": len(training),
+            "frames_without_fixation": training.without_fixation,
+            "params": as_json(arguments.params),
+        },
     )
-    start = time.time()
-    outcome = train(net, training, job, checks)
-    meta = {
-        "name": arguments.name,
-        "arch": model.arch,
-        "seed": arguments.seed,
-        "net": params.net.model_dump(mode="json"),
-        "initial_weights": describe_initial(initial),
-        "flow": params.flow.model_dump(mode="json"),
-        "prepare": params.prepare.model_dump(mode="json"),
-        "size": list(params.prepare.size),
-        "trained_on": arguments.videos,
-        "step": outcome.step,
-    }
-    save_model(arguments.out, net, meta)
-    history = pd.DataFrame(outcome.history)
-    write_text(arguments.history, history.to_csv(index=False, lineterminator="\n"))
-    record = {
-        **provenance.record(Path(__file__).resolve().parents[2]),
-        **meta,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "threads": threads,
-        "fingerprint": mark,
-        "frames": len(training),
-        "frames_without_fixation": training.without_fixation,
-        "best_validation_loss": outcome.best_score,
-        "wall_seconds_of_this_run": round(time.time() - start, 1),
-        "training_seconds": round(float(history["seconds"].sum()), 1),
-        "waiting_for_data_seconds": round(float(history["wait_seconds"].sum()), 2),
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        "peak_gpu_memory_mib": round(torch.cuda.max_memory_allocated() / 2**20)
-        if device.type == "cuda"
-        else None,
-        "params": json.loads(arguments.params) if arguments.params else None,
-    }
-    write_json(arguments.provenance, record)
 
 
 if __name__ == "__main__":
