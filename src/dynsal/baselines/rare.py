@@ -95,7 +95,7 @@ def saliency(bgr: NDArray[np.uint8], bins: int) -> Map:
     ratio = min(1.0, SIDE / max(height, width))
     size = (max(1, round(ratio * width)), max(1, round(ratio * height)))
     small = cv2.resize(bgr.astype(np.float32) / 255, size, interpolation=cv2.INTER_AREA)
-    components = principal_components(small)
+    components = principal_components(cast(Image, small))
     fused = fuse([_component_rarity(components[..., k], bins) for k in range(3)])
     smooth = cv2.GaussianBlur(fused, (0, 0), SMOOTHING * size[0])
     return cast(Map, cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))
@@ -118,7 +118,8 @@ def principal_components(image: Image) -> Image:
     axes *= np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0))
     axes[:, variances <= FLAT**2 * variances[-1]] = 0
     # Not by BLAS, whose sums depend on the number of threads.
-    return np.einsum("pi,ij->pj", pixels, axes[:, ::-1]).reshape(image.shape).astype(np.float32)
+    components = np.einsum("pi,ij->pj", pixels, axes[:, ::-1])
+    return cast(Image, components.reshape(image.shape).astype(np.float32))
 
 
 def gabor_magnitudes(image: Image, wavelength: float) -> Image:
@@ -149,7 +150,7 @@ def gabor_spectra(shape: tuple[int, int], wavelength: float) -> Image:
     squares = (x - np.cos(angles) / wavelength) ** 2 + (y - np.sin(angles) / wavelength) ** 2
     spectra = np.exp(-squares / (2 * (BANDWIDTH / wavelength) ** 2))
     spectra[:, 0, 0] = 0
-    return spectra.astype(np.float32)
+    return cast(Image, spectra.astype(np.float32))
 
 
 def rarity(image: Image, bins: int) -> Image:
@@ -170,7 +171,7 @@ def rarity(image: Image, bins: int) -> Image:
         chosen = np.minimum((level * bins).astype(np.intp), bins - 1)
         shares = np.bincount(chosen.ravel(), minlength=bins) / chosen.size
         occurrence += cv2.resize(shares.astype(np.float32)[chosen], image.shape[::-1])
-        level = cv2.pyrDown(level)
+        level = cast(Image, cv2.pyrDown(level))
     return cast(Image, mat2gray(-np.log(occurrence)))
 
 

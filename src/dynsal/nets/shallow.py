@@ -74,7 +74,8 @@ class Shallow(nn.Module):
         for conv in (self.conv1, self.conv2, self.conv3):
             x = functional.max_pool2d(functional.relu(conv(x), inplace=True), 2)
         x = functional.relu(self.dense1(x.flatten(1)), inplace=True)
-        x = self.dense2(x.unflatten(1, (-1, PIECES)).amax(2)).view(-1, 1, OUTPUT, OUTPUT)
+        pairs = x.view(-1, self.dense2.in_features, PIECES)
+        x = self.dense2(pairs.amax(2)).view(-1, 1, OUTPUT, OUTPUT)
         if not self.training:
             x = smoothed(x)
         return functional.interpolate(x, tuple(frame.shape[-2:]), mode="bilinear")
