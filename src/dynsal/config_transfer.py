@@ -25,8 +25,13 @@ class StaticFlowTrainConfig(OptimiserConfig):
 class StaticFlowConfig(Section):
     """Motion predicted from a single image (Walker, Gupta, Hebert 2015), learnt from the training videos."""
 
+    variant: Literal["walker", "small"] = Field(
+        "walker",
+        description="`walker`: their net, AlexNet with 16000 outputs; `small`: a convolutional one of ours with the same input, "
+        "output and loss, for a few dozen videos and two cores.",
+    )
     width: Annotated[float, Field(gt=0, le=2)] = Field(
-        1.0, description="Multiplies the channels of every hidden layer; 1 is Walker et al.'s net."
+        1.0, description="Multiplies the channels of every hidden layer."
     )
     weights: Literal["train", "walker"] = Field(
         "train",
@@ -45,8 +50,12 @@ class StaticFlowConfig(Section):
 
     @model_validator(mode="after")
     def _published(self) -> StaticFlowConfig:
-        if self.weights == "walker" and (self.width != 1.0 or self.codebook != "walker"):
-            raise ValueError("weights: walker needs width 1.0 and codebook walker")
+        if self.weights == "walker" and (self.variant, self.width, self.codebook) != (
+            "walker",
+            1.0,
+            "walker",
+        ):
+            raise ValueError("weights: walker needs variant walker, width 1.0 and codebook walker")
         return self
 
 

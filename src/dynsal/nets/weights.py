@@ -130,6 +130,21 @@ def save_model(path: Path, net: nn.Module, meta: dict[str, Any]) -> None:
         save_file(tensors, part, metadata={_KEY: json.dumps(meta, sort_keys=True)})
 
 
+def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and the metadata of any file that :func:`save_model` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or none of those.
+    """
+    tensors, header = _read(Path(path))
+    try:
+        return tensors, dict(json.loads(header[_KEY]))
+    except (KeyError, ValueError) as error:
+        raise DataError(path, f"is no model of this package ({error})", "Train it again") from None
+
+
 def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict[str, Any]]:
     """Return the net of a model file, rebuilt from its own metadata, in evaluation mode, and that metadata.
 
