@@ -51,7 +51,7 @@ def salnet(arrays: Arrays) -> dict[str, Tensor]:
         Listing every layer that is missing, superfluous, of another shape, or not finite.
     """
     surplus = [f"{name} is not in SalNet" for name in arrays if name not in SALNET_SHAPES]
-    return _checked(arrays, SALNET_SHAPES, surplus)
+    return checked(arrays, SALNET_SHAPES, surplus)
 
 
 def vggm(arrays: Arrays) -> dict[str, Tensor]:
@@ -69,7 +69,7 @@ def vggm(arrays: Arrays) -> dict[str, Tensor]:
     ValueError
         Listing every layer that is missing, of another shape, or not finite.
     """
-    tensors = _checked(arrays, {name: SALNET_SHAPES[name] for name in VGGM_LAYERS}, [])
+    tensors = checked(arrays, {name: SALNET_SHAPES[name] for name in VGGM_LAYERS}, [])
     shift = torch.tensor(FRAME_MEAN_BGR) - torch.tensor(VGGM_MEAN_BGR)
     moved = {"conv1.bias": (tensors["conv1.weight"].sum((2, 3)) * shift).sum(1)}
     biases = {name: tensors[name] for name in (f"{layer}.bias" for layer in VGGM_LAYERS)}
@@ -110,10 +110,30 @@ def import_caffemodel(path: Path, recipe: str | None = None) -> tuple[str, dict[
         ) from None
 
 
-def _checked(
+def checked(
     arrays: Arrays, shapes: Mapping[str, tuple[tuple[int, ...], ...]], problems: list[str]
 ) -> dict[str, Tensor]:
-    """Return the arrays of the named layers as float32 tensors of the wanted shapes."""
+    """Return the arrays of the named layers as float32 tensors of the wanted shapes.
+
+    Parameters
+    ----------
+    arrays
+        Those of a file; layers that ``shapes`` does not name are left alone.
+    shapes
+        Layer -> shapes of weight and bias. A file may put ones before them.
+    problems
+        What is known to be wrong already; more is added.
+
+    Returns
+    -------
+    dict
+        ``<layer>.weight`` and ``<layer>.bias``.
+
+    Raises
+    ------
+    ValueError
+        Listing all problems.
+    """
     tensors = {}
     for layer, wanted in shapes.items():
         found = arrays.get(layer)

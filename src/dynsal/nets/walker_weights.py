@@ -4,44 +4,38 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from dynsal.codebook import WORDS
 from dynsal.errors import DataError
 from dynsal.nets.caffe import read_caffemodel
+from dynsal.nets.imports import checked
+from dynsal.nets.static_flow import CELLS
 
 
 def load_walker(net: nn.Module, path: Path) -> None:
-    """Fill a net of variant ``walker`` and width 1; Caffe's arrays have torch's order.
+    """Fill a `static_flow.Walker` with the weights of a .caffemodel file; Caffe's arrays have torch's order.
+
+    The published net has width 1. The last layer may have another name than ``fc8``: it is the one with 16000 outputs.
 
     Raises
     ------
     DataError
-        If the file cannot be read, or any layer is missing or of another shape; all are listed. The last layer may have
-        another name than ``fc8``: it is the one with 16000 outputs.
+        If the file cannot be read, or any layer is missing, of another shape or not finite; all are listed. The net is
+        then as it was.
     """
     arrays = read_caffemodel(path)
-    last = [name for name, found in arrays.items() if found and 16000 in found[0].shape]
-    names = {"fc8": last[0]} if len(last) == 1 else {}
-    tensors: dict[str, Tensor] = {}
-    problems = []
-    for key, wanted in net.state_dict().items():
-        layer, _, part = key.rpartition(".")
-        found = arrays.get(names.get(layer, layer), [])
-        index = ("weight", "bias").index(part)
-        if len(found) <= index:
-            problems.append(f"{key} is missing")
-        elif found[index].size != wanted.numel() or not np.isfinite(found[index]).all():
-            problems.append(
-                f"{key} has shape {found[index].shape}, not {tuple(wanted.shape)}, or is not finite"
-            )
-        else:
-            tensors[key] = torch.from_numpy(found[index].reshape(wanted.shape))
-    if problems:
+    last = [name for name, found in arrays.items() if CELLS * CELLS * WORDS in found[0].shape]
+    if "fc8" not in arrays and len(last) == 1:
+        arrays["fc8"] = arrays.pop(last[0])
+    layers = {
+        name: layer for name, layer in net.named_children() if isinstance(layer, (nn.Conv2d, nn.Linear))
+    }
+    shapes = {name: tuple(tuple(part.shape) for part in layer.parameters()) for name, layer in layers.items()}
+    try:
+        tensors = checked(arrays, shapes, [])
+    except ValueError as problems:
         raise DataError(
-            path,
-            "does not fit the static flow net: " + "; ".join(problems),
-            "Check that it is final.caffemodel",
-        )
+            path, f"does not fit the static flow net: {problems}", "Check that it is final.caffemodel"
+        ) from None
     net.load_state_dict(tensors)
