@@ -39,11 +39,17 @@ LABELS = {
     "late": "Late fusion",
     "early": "Early fusion",
     "early_aug": "Early + aug.",
+    "early_no_motion": "Early, no motion",
+    "early_scratch": "Early from scratch",
+    "early_video": "Early, videos only",
+    "deep": "Deep Conv",
+    "shallow": "Shallow Conv",
     "rudoy": "Rudoy et al.",
     "gbvs": "GBVS",
     "pqft": "PQFT",
     "icl": "Hou & Zhang",
     "itti": "Itti",
+    "rare_style": "RARE-style",
     "self_resemblance": "Self-resemblance",
     "spectral_residual": "Spectral res.",
     "temporal_spectral": "Temporal spec.",
@@ -127,8 +133,11 @@ class Example:
     scores: Mapping[str, float]
 
 
-def overview(examples: Sequence[Example], bound: float) -> Figure:
-    """Draw one row per example: frame, flow, gaze, and every model's map with its sAUC."""
+def overview(examples: Sequence[Example], bound: float, flow_title: str = "Optical flow") -> Figure:
+    """Draw one row per example: frame, flow, gaze, and every model's map with its sAUC.
+
+    ``bound`` is the flow of full colour, in pixels.
+    """
     names = list(examples[0].maps)
     with mpl.rc_context(STYLE):
         height, width = examples[0].bgr.shape[:2]
@@ -150,7 +159,7 @@ def overview(examples: Sequence[Example], bound: float) -> Figure:
                 axis.set_xticks([])
                 axis.set_yticks([])
                 axis.spines[:].set(visible=True, color="#BBBBBB", linewidth=0.5)
-        for axis, title in zip(axes[0], ["Frame", "Optical flow", "Gaze", *map(label, names)], strict=True):
+        for axis, title in zip(axes[0], ["Frame", flow_title, "Gaze", *map(label, names)], strict=True):
             axis.set_title(title)
         wheel = axes[0][1].inset_axes((0.76, 0.72, 0.22, 0.26))
         wheel.imshow(colour_wheel())
