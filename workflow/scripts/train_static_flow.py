@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     optimiser = config.train
     if arguments.caffemodel:
         load_walker(net, arguments.caffemodel)
-        optimiser = optimiser.model_copy(update={"max_iters": 0})
+        optimiser = optimiser.model_copy(update={"max_iters": 0, "keep": "last"})
     training = MotionSamples(arguments.motion)
     checks = MotionSamples(arguments.validation) if arguments.validation else None
     script.log.info("%d frames, %s, %d threads", len(training), pick_device(), threads)
