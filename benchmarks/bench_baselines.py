@@ -81,6 +81,17 @@ def decompositions(frame: Frame) -> Work:
     return partial(np.linalg.svd, np.random.default_rng(0).random((4096, 27, 3)), full_matrices=False)
 
 
+def responses(frame: Frame) -> Work:
+    """Return the inverse transforms of 72 filters' responses at 256 x 192 pixels and their borders."""
+    spectra = np.ones((8, 224, 288), np.complex64)
+
+    def work() -> None:
+        for _ in range(9):
+            fft.ifft2(spectra)
+
+    return work
+
+
 class Row(NamedTuple):
     """What a baseline is held against."""
 
@@ -102,6 +113,7 @@ ROWS = {
     "self_resemblance": Row(150, decompositions, 80),
     "temporal_spectral": Row(frames=80),
     "rudoy": Row(1000, graphs, 12),
+    "rare_style": Row(150, responses),
 }
 """Baselines of the registry without an entry get a row without a target."""
 

@@ -17,6 +17,7 @@ from dynsal.config_baselines import (
     IclOptions,
     Options,
     PqftOptions,
+    RareStyleOptions,
     SelfResemblanceOptions,
     SpectralOptions,
     TemporalSpectralOptions,
@@ -35,6 +36,7 @@ MODELS = [
     SpectralOptions(),
     TemporalSpectralOptions(block=3),
     TemporalSpectralOptions(form="phase3d"),
+    RareStyleOptions(),
 ]
 each = pytest.mark.parametrize("options", MODELS, ids=repr)
 

@@ -55,7 +55,7 @@ def test_help_of_every_command(name, capsys):
     [
         ["gbvs"], ["gbvs", "--set", "channels=DIOFM"], ["itti"], ["pqft"],
         ["pqft", "--set", "variant=guo", "--set", "tau=2"], ["self_resemblance", "--set", "block=5", "--set", "overlap=1"],
-        ["spectral_residual"], ["temporal_spectral"],
+        ["spectral_residual"], ["temporal_spectral"], ["rare_style", "--set", "bins=16"],
     ],
     ids=" ".join,
 )  # fmt: skip

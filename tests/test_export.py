@@ -52,7 +52,13 @@ def onnx_maps(path, frames, flow):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("arch", "coding"),
-    [("spatial", "log_density"), ("temporal", "salnet"), ("late", "salnet"), ("early", "log_density")],
+    [
+        ("spatial", "log_density"),
+        ("temporal", "salnet"),
+        ("late", "salnet"),
+        ("early", "log_density"),
+        ("shallow", "salnet"),
+    ],
 )
 def test_onnx_gives_the_maps_of_the_pipeline(tmp_path, caplog, monkeypatch, arch, coding):
     """At sizes and batches that neither the tracing nor the command's own check has seen."""

@@ -155,6 +155,15 @@ class RudoyOptions(Options):
         return ("haarcascade_frontalface_alt2.xml",) if self.faces else ()
 
 
+class RareStyleOptions(Options):
+    """RARE-style: rarity of colour and texture in the image itself; our reconstruction, not RARE2012 (Riche et al. 2013)."""
+
+    model: Literal["rare_style"] = "rare_style"
+    bins: Annotated[int, Field(ge=2)] = Field(
+        32, description="Bins in which a map's values are counted; the authors' number is unknown."
+    )
+
+
 BaselineOptions = Annotated[
     GbvsOptions
     | IttiOptions
@@ -163,7 +172,8 @@ BaselineOptions = Annotated[
     | SelfResemblanceOptions
     | SpectralOptions
     | TemporalSpectralOptions
-    | RudoyOptions,
+    | RudoyOptions
+    | RareStyleOptions,
     Field(discriminator="model"),
 ]
 
@@ -186,4 +196,5 @@ REGISTRY = {
     "self_resemblance": Entry("self_resemblance", "SelfResemblance"),
     "spectral_residual": Entry("spectral", "SpectralResidual"),
     "temporal_spectral": Entry("spectral", "TemporalSpectral"),
+    "rare_style": Entry("rare", "RareStyle"),
 }

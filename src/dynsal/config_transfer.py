@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from dynsal.config_baselines import BaselineOptions, GbvsOptions, IttiOptions
+from dynsal.config_baselines import BaselineOptions, GbvsOptions, IttiOptions, RareStyleOptions
 from dynsal.config_sections import Count, DatasetConfig, Name, Positive, Section
 from dynsal.config_train import OptimiserConfig, TrainConfig
 
@@ -86,7 +86,7 @@ _MODELS = {
     "deep": StillModelConfig(arch="spatial"),
     "shallow": StillModelConfig(arch="shallow"),
 }
-_BASELINES: dict[str, Any] = {"gbvs": GbvsOptions(), "itti": IttiOptions()}
+_BASELINES: dict[str, Any] = {"rare_style": RareStyleOptions(), "gbvs": GbvsOptions(), "itti": IttiOptions()}
 
 
 class TransferConfig(Section):

@@ -67,6 +67,7 @@ def _folder_gaze(dataset: DatasetConfig, video: str) -> list[str]:
 
 ORIGINALS: dict[str, Originals] = {
     "demo": Originals(_diem_pictures, _manifest),
+    "demo_stills": Originals(_manifest, _manifest),
     "diem": Originals(_diem_pictures, _manifest),
     "folder": Originals(_folder_pictures, _folder_gaze),
     "hevc33": Originals(_hevc33_pictures, lambda *_: ["video_database.mat"]),
@@ -84,7 +85,7 @@ def fetched(dataset: DatasetConfig, video: str, *, with_gaze: bool) -> list[str]
     return [re.sub(r"points/(\w+)\.parquet", r"fixations_\g<1>2014.json.zip", name) for name in found]
 
 
-STILLS = frozenset({"osie", "salicon"})
+STILLS = frozenset({"demo_stills", "osie", "salicon"})
 """Data sets of still images, whose "videos" are shards of images; they have neither flow nor a Table 1."""
 
 

@@ -140,10 +140,8 @@ rule finetune:
         frames=smk_still.paths("frames", smk_still.train),
         gaze=smk_still.paths("gaze", smk_still.train),
         flow=lambda wildcards: smk_still.motion(wildcards.net, smk_still.train),
-        validation=lambda wildcards: [
-            smk_still.paths(step, smk_still.validation) for step in ("frames", "gaze")
-        ]
-        + [smk_still.motion(wildcards.net, smk_still.validation)],
+        validation=[smk_still.paths(step, smk_still.validation) for step in ("frames", "gaze")],
+        validation_flow=lambda wildcards: smk_still.motion(wildcards.net, smk_still.validation),
         init=lambda wildcards: smk_still.start(wildcards.net, wildcards.seed),
     output:
         model="results/{ds}/models/{net}/seed{seed}/model.safetensors",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 REGISTRY = {
     "demo": "Demo",
+    "demo_stills": "DemoStills",
     "diem": "Diem",
     "diem_stavis": "DiemStavis",
     "folder": "Folder",

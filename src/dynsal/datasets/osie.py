@@ -41,7 +41,15 @@ class Osie(Stills):
     @functools.cached_property
     def recorded(self) -> dict[str, Viewers]:
         """Image -> what every viewer fixated, read once."""
-        return read_fixations(self.root / "fixations.mat")
+        return read_fixations(self.fixations_file(""))
+
+    def fixations_file(self, video: str) -> Path:
+        """Return the file with a shard's fixations."""
+        return self.root / "fixations.mat"
+
+    def recorded_of(self, video: str) -> dict[str, Viewers]:
+        """Return image -> what every viewer fixated; of all images, at least a shard's."""
+        return self.recorded
 
     def video_file(self, video: str) -> Path:
         """Return the folder of images."""
@@ -67,13 +75,14 @@ class Osie(Stills):
 
         ``dropped`` counts fixations outside the image (there are none in the published file).
         """
-        path, rows = self.root / "fixations.mat", [np.empty((0, 4))]
+        path, rows = self.fixations_file(video), [np.empty((0, 4))]
+        recorded = self.recorded_of(video)
         for index, name in enumerate(self.names(video)):
-            if name not in self.recorded:
+            if name not in recorded:
                 raise DataError(path, f"has no image {name}", _AGAIN)
             rows += [
                 np.column_stack((np.full((len(points), 2), (index, int(viewer))), points))
-                for viewer, points in self.recorded[name].items()
+                for viewer, points in recorded[name].items()
             ]
         index, viewer, x, y = np.concatenate(rows).T
         inside = (x >= 0) & (x < self.size[0]) & (y >= 0) & (y < self.size[1])

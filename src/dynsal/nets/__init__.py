@@ -28,6 +28,7 @@ REGISTRY = {
     "temporal": Entry("dynsal.nets.salnet", "Temporal", ("flow",)),
     "late": Entry("dynsal.nets.two_stream", "LateFusion", ("frame", "flow")),
     "early": Entry("dynsal.nets.two_stream", "EarlyFusion", ("frame", "flow")),
+    "shallow": Entry("dynsal.nets.shallow", "Shallow", ("frame",)),
 }
 
 
