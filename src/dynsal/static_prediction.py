@@ -77,9 +77,9 @@ class StaticFlow:
     def __call__(self, images: list[Image]) -> list[Field]:
         """Return the motion of images of one size, each H x W x 2: u and v in **pixels per frame at that size**."""
         height, width = images[0].shape[:2]
-        scale = np.array([width / SIZE[0], height / SIZE[1]], np.float32) / SPAN
-        fields = enlarge(self.coarse(images), height, width).permute(0, 2, 3, 1).numpy()
-        return [np.asarray(field * scale, np.float32) for field in fields]
+        scale = torch.tensor([width / SIZE[0], height / SIZE[1]])[:, None, None] / SPAN
+        fields = enlarge(self.coarse(images) * scale, height, width).permute(0, 2, 3, 1)
+        return list(fields.numpy())
 
     def stream(self, images: Iterable[Image], batch_size: int = 16) -> Iterator[Field]:
         """Yield the motion of every image in turn, holding one batch at a time; all images are of one size."""
