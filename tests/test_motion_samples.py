@@ -17,7 +17,16 @@ from dynsal.baselines.matlab import imresize
 from dynsal.clips import Clip
 from dynsal.config_transfer import StaticFlowConfig, StaticFlowTrainConfig
 from dynsal.errors import DataError
-from dynsal.motion_samples import MotionSamples, Objective, coarse, enlarge, normalise, squeeze, views
+from dynsal.motion_samples import (
+    MotionSamples,
+    Objective,
+    coarse,
+    enlarge,
+    normalise,
+    recolour,
+    squeeze,
+    views,
+)
 from dynsal.nets.static_flow import build_static_flow
 from dynsal.training import Job, train
 
@@ -137,6 +146,47 @@ def test_brightness_factors_are_80_to_119_hundredths_after_the_mean():
     torch.testing.assert_close(seen[:, 2, 100, 100], 88 * factors)
 
 
+def test_recoloured_images_are_one_affine_change_of_colour_each():
+    """Every pixel of an image goes through the same mixture, factors and offsets, within their ranges."""
+    torch.manual_seed(0)
+    before = torch.randn(50, 3, 8, 8) * 60
+    after = recolour(before, 1.0)
+    for x, y in zip(before.double(), after.double(), strict=True):
+        affine = torch.cat([x.flatten(1), torch.ones(1, 64, dtype=torch.float64)]).T
+        fitted = torch.linalg.lstsq(affine, y.flatten(1).T).solution
+        torch.testing.assert_close(affine @ fitted, y.flatten(1).T, atol=1e-3, rtol=0)
+        gain = fitted[:3].sum(0)  # what grey is multiplied by
+        assert 0.599 < gain.min() <= gain.max() < 1.401
+    assert len({round(float(change), 3) for change in (after - before).mean((1, 2, 3))}) == 50
+
+
+def test_strength_0_changes_no_colour_and_half_strength_half_as_much():
+    images = torch.zeros(2000, 3, 1, 1)
+    assert torch.equal(recolour(images, 0.0), images)
+    torch.manual_seed(0)
+    full = recolour(images, 1.0)
+    torch.manual_seed(0)
+    torch.testing.assert_close(recolour(images, 0.5), full / 2)
+    assert float(full.std()) == pytest.approx(30, rel=0.05)
+
+
+def test_without_a_strength_the_objective_draws_the_numbers_of_walkers_augmentation_only():
+    """And never recolours in evaluation."""
+    net, batch = Fixed(torch.zeros(1, 40, 20, 20)), located(2)
+
+    def after(colour: float, training: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        Objective(BOOK, colour)(net.train(training), batch)
+        return torch.get_rng_state()
+
+    torch.manual_seed(0)
+    views(batch, augment=True)
+    walkers = torch.get_rng_state()
+    assert torch.equal(after(0.0, True), walkers)
+    assert not torch.equal(after(1.0, True), walkers)
+    assert torch.equal(after(1.0, False), after(0.0, False))
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**31))
 def test_augmentation_is_a_function_of_torchs_random_state(seed):
@@ -178,7 +228,7 @@ def test_a_net_that_knows_the_words_pays_nothing_and_one_wrong_cell_costs_its_ma
     motion = np.broadcast_to(BOOK[word][:, None, None], (2, 20, 20))
     logits = torch.zeros(1, 40, 20, 20)
     logits[:, word] = 50
-    assert float(Objective(BOOK)(Fixed(logits).eval(), batch_of([motion]))) == pytest.approx(0, abs=1e-6)
+    assert Objective(BOOK)(Fixed(logits).eval(), batch_of([motion])).item() == pytest.approx(0, abs=1e-6)
     logits[:, word, 3, 4], logits[:, 8, 3, 4] = 0, 50
     loss = Objective(BOOK)(Fixed(logits).eval(), batch_of([motion, motion]))
     assert float(loss) == pytest.approx(50, rel=1e-5)

@@ -89,6 +89,21 @@ def test_coarse_is_the_expectation_of_what_the_net_answers_to_the_squeezed_image
     assert np.ptp(expected) > 0.01
 
 
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_temperature_divides_the_outputs_before_the_softmax(tmp_path, model, temperature):
+    """Cold, the likeliest word alone counts; hot, all alike."""
+    given = CONFIG.model_copy(update={"temperature": temperature}).model_dump(mode="json")
+    write(tmp_path / "t.safetensors", model.net, net=given)
+    frame = images(1)
+    seen = cv2.resize(frame[0], (200, 200)).astype(np.float32) - np.float32((89, 97, 101))
+    with torch.inference_mode():
+        logits = model.net(torch.from_numpy(seen.transpose(2, 0, 1).copy())[None])
+    expected = torch.einsum(
+        "nkyx,kc->ncyx", (logits / temperature).softmax(1), torch.from_numpy(BOOK).float()
+    )
+    np.testing.assert_allclose(StaticFlow(tmp_path / "t.safetensors").coarse(frame), expected, atol=1e-3)
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 16])
 def test_a_stream_gives_every_image_its_own_field_in_order(model, batch_size):
     seven = images(7, 64, 48)

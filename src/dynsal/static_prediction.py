@@ -47,7 +47,8 @@ class StaticFlow:
         try:
             if meta["arch"] != KIND:
                 raise ValueError(f"its arch is {meta['arch']}")
-            net = build_static_flow(StaticFlowConfig.model_validate_json(json.dumps(meta["net"])))
+            config = StaticFlowConfig.model_validate_json(json.dumps(meta["net"]))
+            net = build_static_flow(config)
             net.load_state_dict(tensors)
             codebook: Codebook = np.asarray(meta["codebook"], np.float64)
         except (KeyError, ValueError, RuntimeError) as error:
@@ -56,6 +57,7 @@ class StaticFlow:
             ) from None
         self.device = torch.device(device)
         self.net = net.to(self.device).eval()
+        self.temperature = config.temperature
         self.codebook = torch.from_numpy(codebook).float().to(self.device)
 
     @torch.inference_mode()
@@ -66,7 +68,7 @@ class StaticFlow:
         """
         seen = np.stack([cv2.resize(image, (INPUT, INPUT)) for image in images])
         batch = normalise(torch.from_numpy(seen).to(self.device).permute(0, 3, 1, 2))
-        return soft_decode(self.net(batch).float(), self.codebook).cpu()
+        return soft_decode(self.net(batch).float() / self.temperature, self.codebook).cpu()
 
     def summed(self, images: list[Image]) -> NDArray[np.float32]:
         """Return the motion over five frames at 320x240, N x 240 x 320 x 2, in its own unit."""

@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
         weights["sha256"] = sha256(arguments.caffemodel)
     run = Run(
         net=net,
-        objective=Objective(codebook),
+        objective=Objective(codebook, config.colour),
         config=optimiser,
         seed=arguments.seed,
         meta={
