@@ -231,7 +231,7 @@ def test_a_net_that_knows_the_words_pays_nothing_and_one_wrong_cell_costs_its_ma
     assert Objective(BOOK)(Fixed(logits).eval(), batch_of([motion])).item() == pytest.approx(0, abs=1e-6)
     logits[:, word, 3, 4], logits[:, 8, 3, 4] = 0, 50
     loss = Objective(BOOK)(Fixed(logits).eval(), batch_of([motion, motion]))
-    assert float(loss) == pytest.approx(50, rel=1e-5)
+    assert loss.item() == pytest.approx(50, rel=1e-5)
 
 
 def test_mirrored_images_are_paid_for_by_the_word_of_negated_u(monkeypatch):
