@@ -624,6 +624,12 @@ def test_table3_of_salicon(here):
     assert not any("test_0" in path for path in outputs(jobs, "rescale"))
     everything = planned(here, "diem", ["stills"], dataset={"split": "stavis17"})
     assert any("results/salicon/frames/test_0" in path for path in outputs(everything, "rescale"))
+    sent = planned(
+        here, "diem", ["results/salicon/submission/early.seed0/results.zip"], dataset={"split": "stavis17"}
+    )
+    (job,) = (job for job in sent if job.rule.name == "still_submission")
+    assert "results/diem/static_flow/model.safetensors" in {str(path) for path in job.input}
+    assert sum("frames/test_" in str(path) for path in job.input) == 10
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ rule codebook:
     log:
         "logs/{ds}/static_flow/codebook.log",
     conda:
-        "../../envs/data.yaml"
+        "../../envs/train.yaml"
     params:
         source="--file" if smk_still.codebook() else f"--seed {smk_plan.seeds[0]} --motion",
     shell:
@@ -376,3 +376,33 @@ rule motion_figure:
     shell:
         "python {input.script} --model {input.model:q} --motion {input.motion:q} --training {input.training:q}"
         " --out {output:q} --log {log:q}"
+
+
+rule still_submission:
+    """Map SALICON's validation and test images with one net of Table 3, and pack the maps for the evaluation server."""
+    input:
+        script=smk_script("salicon_submission"),
+        code=smk_code("salicon_submission"),
+        model="results/{ds}/models/{net}/seed{seed}/model.safetensors",
+        motion=lambda wildcards: (
+            f"{smk_still.static_flow}/model.safetensors" if smk_still.looks_at_motion(wildcards.net) else []
+        ),
+        val=smk_still.paths("frames", smk_still.test),
+        test=smk_still.paths("frames", smk_still.blind),
+    output:
+        "results/{ds}/submission/{net}.seed{seed}/results.zip",
+    log:
+        "logs/{ds}/submission/{net}.seed{seed}.log",
+    benchmark:
+        "results/{ds}/benchmarks/submission/{net}.seed{seed}.tsv"
+    wildcard_constraints:
+        ds="salicon|salicon2017",
+        net="|".join(smk_still.models),
+    conda:
+        "../../envs/train.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+    shell:
+        "python {input.script} --name {wildcards.net} --model {input.model:q} --motion-model {input.motion:q}"
+        " --val {input.val:q} --test {input.test:q} --threads {threads} --out {output:q} --log {log:q}"
