@@ -390,7 +390,7 @@ def test_every_rule_declares_its_code(here):
         ),
         (
             {"dataset": {"split": "nosuch"}},
-            ["nosuch.csv: there is no such list", "Known here: borji20, demo, hevc33"],
+            ["nosuch.csv: there is no such list", "Known here: borji20, demo, demo_stills, hevc33"],
         ),
         ({"prepare": {"size": [130, 96]}}, ["multiples of 4; use [128, 96]"]),
     ],

@@ -83,6 +83,10 @@ def smk_results(wildcards):
     return f"results/{DS}"
 
 
+def smk_still_results(wildcards):
+    return f"results/{smk_still.ds}"
+
+
 def smk_of(wildcards):
     return smk_plans[wildcards.ds]
 

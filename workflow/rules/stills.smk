@@ -21,7 +21,7 @@ rule salicon_points:
         "../../envs/data.yaml"
     params:
         cfg=lambda wildcards: smk_salicon(wildcards).fields(dataset=["name"]),
-        root="results/salicon/raw",
+        root=lambda wildcards: smk_salicon(wildcards).raw,
     shell:
         "python {input.script} --part {wildcards.part} --raw {params.root:q} --annotations {input.annotations:q}"
         " --params {params.cfg:q} --out {output:q} --log {log:q}"

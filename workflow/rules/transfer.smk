@@ -164,7 +164,7 @@ rule finetune:
         model=lambda wildcards: smk_still.model(wildcards.net).model_dump_json(),
         shards=smk_still.train,
         validation=smk_still.validation,
-        results=f"results/{STILLS}",
+        results=smk_still_results,
         checkpoints="results/{ds}/checkpoints/{net}/seed{seed}",
     shell:
         "python {input.script} --name {wildcards.net} --model {params.model:q} --seed {wildcards.seed}"
@@ -199,7 +199,7 @@ rule still_evaluate:
     params:
         cfg=smk_still.params("dataset", "gaze", "evaluate"),
         shards=smk_still.test,
-        results=f"results/{STILLS}",
+        results=smk_still_results,
     shell:
         "python {input.script} --name {wildcards.net} --seed {wildcards.seed} --model {input.model:q}"
         " --results {params.results:q} --shards {params.shards:q} --params {params.cfg:q} --threads {threads}"
@@ -235,7 +235,7 @@ rule still_baseline:
         size=smk_size(smk_still),
         shards=smk_still.test,
         root=smk_raw,
-        results=f"results/{STILLS}",
+        results=smk_still_results,
     shell:
         "python {input.script} --name {wildcards.still_baseline} --options {params.options:q} --files {input.files:q}"
         " --shard {wildcards.shard} --shards {params.shards:q} {params.size} --raw {params.root:q}"
@@ -264,7 +264,7 @@ rule still_floors:
         names=smk_still.floors,
         shards=smk_still.test,
         training=smk_still.train,
-        results=f"results/{STILLS}",
+        results=smk_still_results,
     shell:
         "python {input.script} --names {params.names} --results {params.results:q} --shards {params.shards:q}"
         " --training {params.training:q} --params {params.cfg:q} --log {log:q}"
@@ -301,7 +301,7 @@ rule table3_of:
         runs=json.dumps(smk_still.runs()),
         baselines=smk_still.baselines,
         shards=smk_still.test,
-        results=f"results/{STILLS}",
+        results=smk_still_results,
     shell:
         "python {input.script} --results {params.results:q} --runs {params.runs:q} --baselines {params.baselines}"
         " --shards {params.shards:q} --dataset {wildcards.ds} --motion {input.motion:q} --paper {input.paper:q}"
@@ -352,7 +352,7 @@ rule still_gallery:
         size=smk_size(smk_still),
         seed=smk_still.seeds[0],
         shards=smk_still.test,
-        results=f"results/{STILLS}",
+        results=smk_still_results,
     shell:
         "python {input.script} --results {params.results:q} --shards {params.shards:q} --nets {params.nets}"
         " --baselines {params.baselines:q} {params.size} --seed {params.seed} --params {params.cfg:q} --out {output:q}"
