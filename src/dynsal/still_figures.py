@@ -8,9 +8,9 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dynsal.errors import DataError
 from dynsal.figures import (
@@ -27,33 +27,33 @@ RANKS = ("best", "upper quartile", "median", "lower quartile", "worst")
 """Which images of a ranking are shown."""
 
 
-def chosen_images(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the images that a gallery shows: the best, those at the quartiles and the median, and the worst.
+def chosen_images(sauc: ArrayLike) -> dict[int, str]:
+    """Return which images a gallery shows: the best, those at the quartiles and the median, and the worst.
 
     Parameters
     ----------
-    scores
-        One row per image, in any columns, with its ``sauc``. Images without one are not ranked; of equal ones the
-        earlier row counts as better.
+    sauc
+        A score per image. Images without one (NaN) are not ranked; of equal ones the earlier counts as better.
 
     Returns
     -------
-    pandas.DataFrame
-        The rows of those images, best first, with a column ``rank`` (:data:`RANKS`). Of fewer than five images, none
-        is shown twice; a place between two goes to the one with an even number, counted from 0.
+    dict of int to str
+        Number of the image -> its rank (:data:`RANKS`), best first. Of fewer than five images none comes twice; a
+        place half-way between two in the ranking, counted from 0, goes to the even one.
 
     Raises
     ------
     DataError
         If no image has a score.
     """
-    ranked = scores.dropna(subset=["sauc"]).sort_values("sauc", ascending=False, kind="stable")
-    if ranked.empty:
+    values = np.asarray(sauc, np.float64)
+    ranked = np.argsort(-values, kind="stable")[: int(np.isfinite(values).sum())]  # NaN comes last
+    if not len(ranked):
         raise DataError("the score files", "no image has an sAUC", "Take shards with fixations")
     places = np.rint(np.linspace(0, len(ranked) - 1, len(RANKS))).astype(int)
-    shown = {int(place): rank for place, rank in zip(places[::-1], RANKS[::-1], strict=True)}
-    places_in_order = sorted(shown)
-    return ranked.iloc[places_in_order].assign(rank=[shown[place] for place in places_in_order])
+    # Of names for one place the last one stays: the ends of the ranking before what is between them.
+    named = {int(places[i]): RANKS[i] for i in (1, 3, 2, 4, 0)}
+    return {int(ranked[place]): named[place] for place in sorted(named)}
 
 
 def transfer_gallery(examples: Sequence[Example], bound: float) -> Figure:
@@ -121,6 +121,6 @@ def static_flow(examples: Sequence[MotionExample], bound: float, unit: str) -> F
         return figure
 
 
-def _explain(axis: Any, bound: float, unit: str) -> None:
+def _explain(axis: Axes, bound: float, unit: str) -> None:
     """Write what the legend's rim stands for under a field."""
     axis.set_xlabel(f"rim: {bound:.3g} {unit}", labelpad=1)

@@ -1,0 +1,127 @@
+"""Draw test images of still images: image, predicted motion, truth, and the maps of nets and baselines with their scores.
+
+Of the images in the order of the first net's sAUC, these are the best, those at the quartiles and the median, and the
+worst. Nothing is chosen by hand.
+"""
+
+import argparse
+import json
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dynsal import baselines, script
+from dynsal.datasets import open_dataset
+from dynsal.datasets.base import Dataset
+from dynsal.errors import DataError
+from dynsal.evaluation import fitted
+from dynsal.examples import view
+from dynsal.figures import Example, save
+from dynsal.inference import Predictor
+from dynsal.references import score_path
+from dynsal.still_figures import chosen_images, transfer_gallery
+from dynsal.submission import baseline_maps
+from dynsal.training import load_model
+
+Image = NDArray[np.uint8]
+Map = NDArray[np.floating[Any]]
+Place = tuple[str, int]
+"""Shard, and number of an image in it."""
+
+
+def read_scores(arguments: argparse.Namespace, name: str, seed: int) -> pd.DataFrame:
+    """Return image and sAUC of every test image in a row of the table, by shard and frame."""
+    tables = []
+    for shard in arguments.shards:
+        path = score_path(arguments.results, name, seed, shard)
+        try:
+            table = pd.read_parquet(path, columns=["frame", "image", "sauc"])
+        except (OSError, ValueError) as error:
+            raise DataError(path, f"cannot be read as scores ({error})", "Score the model again") from None
+        tables.append(table.assign(shard=shard))
+    return pd.concat(tables).set_index(["shard", "frame"])
+
+
+def originals(dataset: Dataset, places: Collection[Place]) -> Iterator[tuple[Place, Image]]:
+    """Yield the images of some places as they were downloaded."""
+    for shard in dict.fromkeys(shard for shard, _ in places):
+        wanted = {frame for other, frame in places if other == shard}
+        pictures = dataset.open_frames(shard, wanted.__contains__)
+        yield from (((shard, frame), bgr) for frame, (_, bgr) in enumerate(pictures) if bgr is not None)
+
+
+class Net:
+    """A net that gets the motion predicted for an image, or none, as it was trained."""
+
+    def __init__(self, path: Path) -> None:
+        net, meta = load_model(path)
+        self.predictor = Predictor(net, meta)
+        self.sees_motion = "flow" in self.predictor.inputs and meta.get("motion") != "none"
+
+    def __call__(self, bgr: Image, flow: NDArray[np.float32]) -> Map:
+        """Return the map of an image."""
+        seen = flow if self.sees_motion else np.zeros_like(flow)
+        return np.asarray(self.predictor(bgr[None], seen[None])[0])
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Do the work."""
+    cv2.setNumThreads(1)
+    params = script.read_params(arguments)
+    nets = {name: Net(Path(path)) for name, _, path in (given.partition("=") for given in arguments.nets)}
+    entries = json.loads(arguments.baselines)
+    scores = {name: read_scores(arguments, name, arguments.seed) for name in nets}
+    scores |= {name: read_scores(arguments, name, 0) for name in entries}
+    ranking = next(iter(scores.values()))
+    chosen: dict[Place, str] = {
+        ranking.index[row]: rank for row, rank in chosen_images(ranking["sauc"]).items()
+    }
+    views = {place: view(arguments.results, *place, params.gaze) for place in chosen}
+    maps: dict[str, dict[Place, Map]] = {
+        name: {place: net(seen.bgr, seen.flow) for place, seen in views.items()} for name, net in nets.items()
+    }
+    dataset = open_dataset(params.dataset, arguments.raw)
+    pictures = dict(originals(dataset, chosen)) if entries else {}
+    height, width = next(iter(views.values())).bgr.shape[:2]
+    size = tuple(arguments.size) if arguments.size else (width, height)
+    for name, entry in entries.items():
+        options = baselines.parse(json.dumps(entry["options"]))
+        model = baselines.create(options, baselines.by_name(map(Path, entry["files"])))
+        found = fitted(baseline_maps(model, enumerate(pictures.values()), size), (width, height))
+        maps[name] = {place: saliency for place, (_, saliency) in zip(pictures, found, strict=True)}
+    examples = [
+        Example(
+            title=f"{rank}: {Path(ranking['image'].loc[place]).stem}",
+            **views[place]._asdict(),
+            maps={name: by_place[place] for name, by_place in maps.items()},
+            scores={name: float(table["sauc"].loc[place]) for name, table in scores.items()},
+        )
+        for place, rank in chosen.items()
+    ]
+    bound = max([net.predictor.bound for net in nets.values() if net.sees_motion], default=1.0)
+    save(transfer_gallery(examples, bound), arguments.out)
+    script.log.info("shown: %s", "; ".join(example.title for example in examples))
+
+
+if __name__ == "__main__":
+    parser = script.parser(__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="results/{ds} of the still images")
+    parser.add_argument("--raw", type=Path, required=True, help="folder of the original images")
+    parser.add_argument("--shards", nargs="+", required=True, help="test shards")
+    parser.add_argument(
+        "--nets", nargs="+", required=True, metavar="NAME=FILE", help="columns; the first ranks the images"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the nets' score files")
+    parser.add_argument(
+        "--baselines", default="{}", help='further columns: name -> "options" and "files", as JSON'
+    )
+    parser.add_argument("--size", type=int, nargs=2, help="of the baselines' images; else that of the frames")
+    parser.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="pictures; the suffix gives the format"
+    )
+    script.run(main, parser.parse_args())
