@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,16 +56,22 @@ def chosen_images(sauc: ArrayLike) -> dict[int, str]:
     return {int(ranked[place]): named[place] for place in sorted(named)}
 
 
-def transfer_gallery(examples: Sequence[Example], bound: float) -> Figure:
+def common_bound(fields: Iterable[NDArray[np.floating[Any]]]) -> float:
+    """Return the magnitude that 99 % of the pixels of some fields stay below, in their unit; 1 if nothing moves.
+
+    One bound for all fields of a picture keeps their colours comparable.
+    """
+    lengths = [np.linalg.norm(np.asarray(field, np.float64), axis=-1).ravel() for field in fields]
+    return float(np.percentile(np.concatenate(lengths), 99)) or 1.0
+
+
+def transfer_gallery(examples: Sequence[Example]) -> Figure:
     """Draw one row per image: image, predicted flow, fixations on their density, and every model's map with its sAUC.
 
-    Parameters
-    ----------
-    examples
-        With the motion predicted for the image as flow, pixels per frame.
-    bound
-        Magnitude of full saturation, in those pixels; it is written under the first field, which has the legend.
+    Examples have the motion predicted for the image as flow, pixels per frame. Predicted motion is small beside what a
+    net's flow image can hold, so colours are full at :func:`common_bound`, which is written under the first field.
     """
+    bound = common_bound(example.flow for example in examples)
     figure = overview(examples, bound, ("Image", "Predicted flow", "Truth"))
     with mpl.rc_context(STYLE):
         _explain(figure.axes[1], bound, "px/frame")
@@ -91,16 +97,17 @@ class MotionExample:
     fields: Mapping[str, NDArray[np.floating[Any]]]
 
 
-def static_flow(examples: Sequence[MotionExample], bound: float, unit: str) -> Figure:
+def static_flow(examples: Sequence[MotionExample], unit: str) -> Figure:
     """Draw one row per image: the image and its fields in colour, such as measured, predicted and guessed motion.
 
     Parameters
     ----------
     examples
-        All with the same fields.
-    bound, unit
-        Magnitude of full saturation, and what it counts, such as ``px/frame``.
+        All with the same fields. Colours are full at :func:`common_bound`, which is written under the last row.
+    unit
+        What the fields count, such as ``px/frame``.
     """
+    bound = common_bound(field for example in examples for field in example.fields.values())
     names = list(examples[0].fields)
     with mpl.rc_context(STYLE):
         height, width = examples[0].bgr.shape[:2]
@@ -122,5 +129,5 @@ def static_flow(examples: Sequence[MotionExample], bound: float, unit: str) -> F
 
 
 def _explain(axis: Axes, bound: float, unit: str) -> None:
-    """Write what the legend's rim stands for under a field."""
-    axis.set_xlabel(f"rim: {bound:.3g} {unit}", labelpad=1)
+    """Write under a field what the legend's rim stands for."""
+    axis.set_xlabel(f"full colour: {bound:.2g} {unit}", labelpad=1)

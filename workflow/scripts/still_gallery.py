@@ -103,8 +103,7 @@ def main(arguments: argparse.Namespace) -> None:
         )
         for place, rank in chosen.items()
     ]
-    bound = max([net.predictor.bound for net in nets.values() if net.sees_motion], default=1.0)
-    save(transfer_gallery(examples, bound), arguments.out)
+    save(transfer_gallery(examples), arguments.out)
     script.log.info("shown: %s", "; ".join(example.title for example in examples))
 
 
