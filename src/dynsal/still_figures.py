@@ -8,7 +8,6 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -69,12 +68,12 @@ def transfer_gallery(examples: Sequence[Example]) -> Figure:
     """Draw one row per image: image, predicted flow, fixations on their density, and every model's map with its sAUC.
 
     Examples have the motion predicted for the image as flow, pixels per frame. Predicted motion is small beside what a
-    net's flow image can hold, so colours are full at :func:`common_bound`, which is written under the first field.
+    net's flow image can hold, so colours are full at :func:`common_bound`, which is written below.
     """
     bound = common_bound(example.flow for example in examples)
     figure = overview(examples, bound, ("Image", "Predicted flow", "Truth"))
     with mpl.rc_context(STYLE):
-        _explain(figure.axes[1], bound, "px/frame")
+        _explain(figure, bound, "px/frame")
     return figure
 
 
@@ -103,7 +102,7 @@ def static_flow(examples: Sequence[MotionExample], unit: str) -> Figure:
     Parameters
     ----------
     examples
-        All with the same fields. Colours are full at :func:`common_bound`, which is written under the last row.
+        All with the same fields. Colours are full at :func:`common_bound`, which is written below.
     unit
         What the fields count, such as ``px/frame``.
     """
@@ -124,10 +123,10 @@ def static_flow(examples: Sequence[MotionExample], unit: str) -> Figure:
         for axis, title in zip(axes[0], ["Image", *names], strict=True):
             axis.set_title(title)
         add_wheel(axes[0][1])
-        _explain(axes[-1][1], bound, unit)
+        _explain(figure, bound, unit)
         return figure
 
 
-def _explain(axis: Axes, bound: float, unit: str) -> None:
-    """Write under a field what the legend's rim stands for."""
-    axis.set_xlabel(f"full colour: {bound:.2g} {unit}", labelpad=1)
+def _explain(figure: Figure, bound: float, unit: str) -> None:
+    """Write below a figure what the rim of the legend stands for."""
+    figure.supxlabel(f"Motion: hue is direction; colour is full at {bound:.2g} {unit}.", fontsize="medium")
