@@ -68,6 +68,7 @@ localrules:
     figures,
     figures2,
     table3,
+    figures3,
     stills,
 
 
@@ -112,6 +113,12 @@ rule table3:
     """Table 3: nets trained on the videos, transferred to still images with predicted motion."""
     input:
         "results/table3.csv",
+
+
+rule figures3:
+    """The pictures of Table 3."""
+    input:
+        lambda wildcards: smk_still_figures(),
 
 
 rule stills:

@@ -21,6 +21,7 @@ from dynsal.datasets.demo_stills import DemoStills, generate, scenes
 from dynsal.errors import DataError
 from dynsal.manifests import files, verify_manifest
 from dynsal.metrics import sauc
+from dynsal.originals import fetched
 from dynsal.still_scoring import KnowsTruth
 
 CONFIG = DatasetConfig(name="demo_stills", split="demo_stills")
@@ -230,6 +231,11 @@ def test_truth_tells_an_image_from_the_others(whole):
     of_truth, of_mean = np.mean(scores, axis=0)
     assert of_truth > 0.85
     assert of_mean < 0.65
+
+
+def test_nothing_is_fetched():
+    """Its manifest is generated, as the demo's is."""
+    assert fetched(CONFIG, SHARD, with_gaze=True) == [f"{SHARD}/manifest.json"] * 2
 
 
 # Damage

@@ -1,4 +1,4 @@
-"""Pictures of still images: which images are shown, what is where, and the scripts that draw them."""
+"""The pictures of Table 3: which images are shown, what is where, and the scripts that draw them."""
 
 from __future__ import annotations
 
@@ -15,23 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from still_files import SIZE, write_flow, write_shard
 
-from dynsal import baselines, layout, static_prediction, still_figures
+from dynsal import baselines, layout, motion_figures, static_prediction, still_figures
 from dynsal.baselines.base import Frame
 from dynsal.clips import Clip, create
 from dynsal.config import parse, stage_json
 from dynsal.errors import DataError
 from dynsal.figures import Example, flow_colours, overlay, save
 from dynsal.inference import Predictor
+from dynsal.motion_figures import MotionExample, motion_rows
 from dynsal.nets import build
 from dynsal.nets.weights import save_model
-from dynsal.still_figures import (
-    RANKS,
-    MotionExample,
-    chosen_images,
-    common_bound,
-    static_flow,
-    transfer_gallery,
-)
+from dynsal.still_figures import RANKS, chosen_images, common_bound, transfer_gallery
 from dynsal.video import resize
 
 NAN = float("nan")
@@ -124,9 +118,11 @@ def test_gallery_shows_what_it_was_given(models):
     figure = transfer_gallery(examples)
     columns = 3 + len(models)
     bound = common_bound(one.flow for one in examples)
-    assert figure.get_supxlabel() == f"Motion: hue is direction; colour is full at {bound:.2g} px/frame."
+    assert (
+        figure.get_supxlabel() == f"Motion: hue is direction; colour is full at {bound:.2g} pixels per frame."
+    )
     titles = [axis.get_title() for axis in figure.axes[:columns]]
-    assert titles[:3] == ["Image", "Predicted flow", "Truth"]
+    assert titles[:3] == ["Image", "Predicted motion", "Truth"]
     assert len(set(titles)) == columns
     for row, one in zip((figure.axes[:columns], figure.axes[columns : 2 * columns]), examples, strict=True):
         np.testing.assert_array_equal(row[0].images[0].get_array(), one.bgr[..., ::-1])
@@ -138,30 +134,30 @@ def test_gallery_shows_what_it_was_given(models):
     assert [axis for axis in figure.axes if axis.child_axes] == [figure.axes[1]]
 
 
-def motion_example(title="demo_pan_05\nframe 30", names=("Measured", "Predicted", "Nearest image's")):
+def motion_example(title="demo_pan_05_of_a_long_name", names=("measured", "predicted", "nearest")):
     rng = np.random.default_rng(1)
     shape = SIZE[::-1]
     return MotionExample(
         title,
         rng.integers(0, 255, (*shape, 3), np.uint8),
-        {name: rng.normal(0, 3, (*shape, 2)) for name in names},
+        {name: rng.normal(0, 3, (*shape, 2)) * (number + 1) for number, name in enumerate(names)},
+        {name: 1.25 for name in names if name != "measured"},
     )
 
 
-@pytest.mark.parametrize("names", [("Predicted",), ("Measured", "Predicted", "Nearest image's")])
-def test_static_flow_shows_what_it_was_given(names):
-    """One bound for all fields, so that colours can be compared; the legend once."""
-    examples = [motion_example(names=names)] * 2
-    figure = static_flow(examples, "px over 5 frames")
-    bound = common_bound(field for one in examples for field in one.fields.values())
-    assert figure.get_supxlabel().endswith(f"colour is full at {bound:.2g} px over 5 frames.")
-    assert [axis.get_title() for axis in figure.axes[: 1 + len(names)]] == ["Image", *names]
-    for row, one in zip(
-        (figure.axes[: 1 + len(names)], figure.axes[1 + len(names) :]), examples, strict=True
-    ):
-        np.testing.assert_array_equal(row[0].images[0].get_array(), one.bgr[..., ::-1])
-        for axis, name in zip(row[1:], names, strict=True):
-            np.testing.assert_array_equal(axis.images[0].get_array(), flow_colours(one.fields[name], bound))
+def test_motion_shows_what_it_was_given():
+    """Each field in colours that are full at its own bound, which is written below, with its error if it has one."""
+    one = motion_example()
+    figure = motion_rows([one, one])
+    assert [axis.get_title() for axis in figure.axes[:4]] == [
+        "Frame", "Measured motion", "Predicted", "Nearest image's",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), one.bgr[..., ::-1])
+    for axis, (name, field) in zip(figure.axes[1:4], one.fields.items(), strict=True):
+        bound = common_bound([field])
+        np.testing.assert_allclose(axis.images[0].get_array(), flow_colours(field, bound), atol=1e-9)
+        error = "" if name == "measured" else ", error 1.25"
+        assert axis.get_xlabel() == f"full colour {bound:.2f} px{error}"
     assert [axis for axis in figure.axes if axis.child_axes] == [figure.axes[1]]
 
 
@@ -169,13 +165,12 @@ def test_static_flow_shows_what_it_was_given(names):
     "figure",
     [
         lambda: transfer_gallery([example()] * 5),
-        lambda: static_flow([motion_example()] * 3, "px over 5 frames"),
-        lambda: static_flow([motion_example(names=("Predicted",))] * 2, "px over 5 frames"),
+        lambda: motion_rows([motion_example()] * 3),
     ],
-    ids=["gallery", "videos", "stills"],
+    ids=["gallery", "motion"],
 )
 def test_labels_do_not_overlap(figure):
-    """Titles of rows neither with each other nor with the pictures; the legend's line below all and within the figure."""
+    """Titles of rows neither with each other nor with the pictures; the line about colours below all, in the figure."""
     drawn = figure()
     drawn.draw_without_rendering()
     first = [axis for axis in drawn.axes if axis.get_ylabel()]
@@ -185,6 +180,8 @@ def test_labels_do_not_overlap(figure):
     for axis, box in zip(first, boxes, strict=True):
         assert box.x0 >= 0
         assert box.x1 < axis.get_window_extent().x0
+    if not drawn.get_supxlabel():
+        return
     line = drawn._supxlabel.get_window_extent()
     assert line.y1 < min(axis.get_tightbbox().y0 for axis in drawn.axes)
     assert line.x0 >= 0
@@ -194,7 +191,7 @@ def test_labels_do_not_overlap(figure):
 def test_saved_twice_same_bytes(tmp_path):
     for run in ("one", "two"):
         save(transfer_gallery([example()]), [tmp_path / f"{run}.png"])
-        save(static_flow([motion_example()], "px"), [tmp_path / f"{run}-motion.png"])
+        save(motion_rows([motion_example()]), [tmp_path / f"{run}-motion.png"])
     for suffix in (".png", "-motion.png"):
         assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
 
@@ -241,7 +238,9 @@ def results(tmp_path, monkeypatch):
             "size": list(SIZE),
             "motion": motion,
         }
-        save_model(tmp_path / f"{name}.safetensors", build("early", CONFIG.net, 0), meta)
+        path = tmp_path / "models" / name / "seed0" / "model.safetensors"
+        path.parent.mkdir(parents=True)
+        save_model(path, build("early", CONFIG.net, 0), meta)
     write_scores(tmp_path, "early", {"test_00": [0.6, 0.9, 0.1, 0.5], "test_01": [0.7, NAN, 0.3]})
     write_scores(tmp_path, "early_no_motion", {"test_00": [0.0, 0.1, 0.2, 0.3], "test_01": [0.4, NAN, 0.6]})
     write_scores(tmp_path, "itti", {"test_00": [0.9, 0.8, 0.7, 0.6], "test_01": [0.5, NAN, 0.3]})
@@ -262,7 +261,7 @@ def drawn_gallery(results, monkeypatch, **changes) -> list[Example]:
         "results": results,
         "raw": results / "raw",
         "shards": list(SHARDS),
-        "nets": [f"{name}={results / name}.safetensors" for name in ("early", "early_no_motion")],
+        "nets": ["early", "early_no_motion"],
         "seed": 0,
         "baselines": json.dumps({"itti": {"options": {"model": "itti"}, "files": []}}),
         "size": [64, 48],
@@ -306,9 +305,19 @@ def test_the_gallery_script(results, monkeypatch, caplog):
     assert np.corrcoef(third.maps["itti"].ravel(), coarse.ravel())[0, 1] > 0.99
 
 
-def test_the_gallery_of_nets_alone_reads_no_originals(results, monkeypatch, tmp_path):
-    examples = drawn_gallery(results, monkeypatch, baselines="{}", raw=tmp_path / "nowhere")
+def test_originals_are_read_for_baselines_only(results, monkeypatch):
+    examples = drawn_gallery(results, monkeypatch, baselines="{}", raw=results / "nowhere")
     assert {tuple(one.maps) for one in examples} == {("early", "early_no_motion")}
+    with pytest.raises(DataError, match="nowhere"):
+        drawn_gallery(results, monkeypatch, raw=results / "nowhere")
+
+
+def test_without_originals_baselines_see_the_clips(results, monkeypatch):
+    with_originals = drawn_gallery(results, monkeypatch)
+    without = drawn_gallery(results, monkeypatch, raw=None, params=stage_json(CONFIG, "gaze"))
+    for one, other in zip(with_originals, without, strict=True):
+        np.testing.assert_array_equal(one.maps["early"], other.maps["early"])
+        assert np.corrcoef(one.maps["itti"].ravel(), other.maps["itti"].ravel())[0, 1] < 0.9
 
 
 def test_a_missing_score_file_is_named(results, monkeypatch):
@@ -318,9 +327,9 @@ def test_a_missing_score_file_is_named(results, monkeypatch):
 
 
 class Constant:
-    """A net that predicts the same motion everywhere: the mean of the image's blue and green."""
+    """A net that predicts the same motion everywhere: what the image shows of blue and green, in tens."""
 
-    def __init__(self, path, device) -> None:
+    def __init__(self, path) -> None:
         assert path.name == "model.safetensors"
 
     def summed(self, images):
@@ -336,57 +345,37 @@ def write_motion(path, frames, shade) -> None:
             writer.append(frame, frame / 30, bgr, np.full((240, 320, 2), (frame, 0.0)))
 
 
-@pytest.fixture
-def drawn_motion(tmp_path, monkeypatch):
-    """Return a function that runs the script with some arguments and returns what it has drawn and in which unit."""
+def test_the_motion_script(tmp_path, monkeypatch):
+    """The middle labelled frame of each video: what was measured, predicted, and the most similar training frame's."""
     seen = []
 
-    def watch(examples, unit):
-        seen.append((examples, unit))
-        return static_flow(examples, unit)
+    def watch(examples):
+        seen.extend(examples)
+        return motion_rows(examples)
 
     monkeypatch.setattr(static_prediction, "StaticFlow", Constant)
-    monkeypatch.setattr(still_figures, "static_flow", watch)
-
-    def draw(**given):
-        paths = {"motion": None, "frames": None, "training": None, **given}
-        out = [tmp_path / "motion.png", tmp_path / "motion.pdf"]
-        call("static_flow_figure", model=tmp_path / "model.safetensors", out=out, **paths)
-        assert all(path.stat().st_size > 1000 for path in out)
-        return seen.pop()
-
-    return draw
-
-
-def test_the_motion_script_on_videos(tmp_path, drawn_motion):
-    """The middle labelled frame of each video: what was measured, predicted, and the most similar training frame's."""
+    monkeypatch.setattr(motion_figures, "motion_rows", watch)
     write_motion(tmp_path / "test" / "demo_pan_05_640x480.h5", (0, 5, 10), 100)
     write_motion(tmp_path / "test" / "demo_still_07_560x420.h5", (0, 5, 10, 15), 50)
     for name, shade in (("one", 96), ("two", 44)):
         write_motion(tmp_path / "train" / f"{name}.h5", (8, 14, 20), shade)
-    examples, unit = drawn_motion(
-        motion=sorted((tmp_path / "test").iterdir()), training=sorted((tmp_path / "train").iterdir())
+    out = [tmp_path / "motion.png", tmp_path / "motion.pdf"]
+    call(
+        "motion_figure",
+        model=tmp_path / "model.safetensors",
+        motion=sorted((tmp_path / "test").iterdir()),
+        training=sorted((tmp_path / "train").iterdir()),
+        out=out,
     )
-    assert unit == "px over 5 frames"
-    assert [one.title for one in examples] == ["demo_pan_05\nframe 5", "demo_still_07\nframe 10"]
+    assert all(path.stat().st_size > 1000 for path in out)
+    assert [one.title for one in seen] == ["demo_pan_05", "demo_still_07"]
     # Shades 105 and 60 are nearest to 96 + 8 and to 44 + 14.
-    for one, shade, measured, nearest in zip(examples, (105, 60), (5, 10), (8, 14), strict=True):
-        assert list(one.fields) == ["Measured", "Predicted", "Nearest image's"]
+    for one, shade, measured, nearest in zip(seen, (105, 60), (5, 10), (8, 14), strict=True):
         assert one.bgr.mean() == pytest.approx(shade, abs=0.5)
-        found = [field.reshape(-1, 2).mean(0).tolist() for field in one.fields.values()]
-        assert found[0] == [measured, 0]
-        assert found[1] == pytest.approx([shade / 10] * 2, abs=0.05)
-        assert found[2] == [nearest, 0]
-
-
-@pytest.mark.parametrize(("n", "shown"), [(9, [0, 2, 4, 6, 8]), (3, [0, 1, 2])])
-def test_the_motion_script_on_stills(tmp_path, drawn_motion, n, shown):
-    """Five images at even distances, named after their files, at the size that motion is predicted for."""
-    write_shard(tmp_path, "test_00", n)
-    examples, _ = drawn_motion(frames=[tmp_path / "frames/test_00.h5"])
-    assert [one.title for one in examples] == [f"test_00-{number}" for number in shown]
-    with Clip(tmp_path / "frames/test_00.h5") as clip:
-        for one, number in zip(examples, shown, strict=True):
-            np.testing.assert_array_equal(one.bgr, resize(clip.bgr(number), (320, 240)))
-            assert list(one.fields) == ["Predicted"]
-            np.testing.assert_allclose(one.fields["Predicted"][7, 9], one.bgr[..., :2].mean((0, 1)) / 10)
+        found = {name: field.reshape(-1, 2).mean(0).tolist() for name, field in one.fields.items()}
+        assert found["measured"] == [measured, 0]
+        assert found["predicted"] == pytest.approx([shade / 10] * 2, abs=0.05)
+        assert found["nearest"] == [nearest, 0]
+        assert one.errors == pytest.approx(
+            {"predicted": np.hypot(shade / 10 - measured, shade / 10), "nearest": nearest - measured}, abs=0.1
+        )

@@ -13,14 +13,26 @@ from salicon_files import name, sent
 
 from dynsal.baselines.pqft import Pqft, pqft2_map
 from dynsal.clips import create, name_frames
-from dynsal.config import FlowConfig, NetConfig
+from dynsal.config import FlowConfig, NetConfig, StaticFlowConfig
 from dynsal.config_baselines import PqftOptions
 from dynsal.errors import DataError
 from dynsal.evaluation import resize_map
 from dynsal.inference import Predictor
 from dynsal.nets import build
+from dynsal.nets.static_flow import build_static_flow
 from dynsal.nets.weights import load_model, save_model
-from dynsal.submission import Maps, Pictures, baseline_maps, image_ids, pictures, still_net, submit
+from dynsal.static_prediction import StaticFlow
+from dynsal.submission import (
+    Maps,
+    Pictures,
+    baseline_maps,
+    image_ids,
+    net_maps,
+    no_motion,
+    pictures,
+    still_net,
+    submit,
+)  # fmt: skip
 from dynsal.video import resize
 
 SIZE = (64, 48)
@@ -164,6 +176,31 @@ def test_a_spatial_net_by_hand(tmp_path, clips):
 
 
 @pytest.mark.parametrize("arch", ["temporal", "late", "early"])
-def test_nets_that_look_at_flow_are_refused(tmp_path, arch):
+def test_nets_that_look_at_flow_need_a_prediction(tmp_path, arch):
     with pytest.raises(DataError, match=f"is a net of arch {arch}, which looks at optical flow"):
         still_net(net(tmp_path / "model.safetensors", arch))
+
+
+def test_a_two_stream_net_sees_predicted_motion(tmp_path, clips):
+    """Its maps are those of the image with the motion that the other net predicts for it; without motion, with zeros."""
+    config = StaticFlowConfig(variant="small", width=0.125)
+    book = np.random.default_rng(0).normal(0, 20, (40, 2)).tolist()
+    motion_file = tmp_path / "motion.safetensors"
+    save_model(
+        motion_file,
+        build_static_flow(config, 1),
+        {"arch": "static_flow", "net": config.model_dump(mode="json"), "codebook": book},
+    )
+    early = net(tmp_path / "model.safetensors", "early")
+    found = still_net(early, motion_file)
+    maps = dict(net_maps(found.predictor, pictures(clips["val"]), found.size, found.motion))
+    predict = StaticFlow(motion_file)
+    for number, bgr in pictures(clips["val"]):
+        seen = resize(bgr, (32, 24))
+        wanted = found.predictor(seen[None], predict([seen])[0][None])[0]
+        np.testing.assert_allclose(maps[number], wanted, rtol=1e-4, atol=1e-9)
+        still = found.predictor(seen[None], np.zeros((1, 24, 32, 2), np.float32))[0]
+        assert not np.allclose(maps[number], still, rtol=1e-4, atol=1e-9)
+    loaded, meta = load_model(early)
+    save_model(tmp_path / "still.safetensors", loaded, {**meta, "motion": "none"})
+    assert still_net(tmp_path / "still.safetensors").motion is no_motion

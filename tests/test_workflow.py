@@ -15,7 +15,7 @@ from helpers import ROOT, SCRIPTS, copy_checkout, environment, snakemake
 from snakemake import api
 from snakemake.settings.types import Quietness
 
-from dynsal import code_inputs, layout, workflow
+from dynsal import code_inputs, layout, still_plan, workflow
 from dynsal.config import ConfigError, load, parse
 
 DEMO = {
@@ -574,6 +574,94 @@ def test_plan_lists_all_problems():
     with pytest.raises(ConfigError) as caught:
         workflow.Plan(parse({"dataset": {"only": ["a", "b"], "validation": ["demo_still_06_640x480"]}}))
     assert len(str(caught.value).splitlines()) == 5
+
+
+# ---- Table 3 --------------------------------------------------------------------------------------------------------
+
+TABLE3 = {
+    "demo": 18, "demo_stills": 4, "rescale": 22, "flow": 12, "gaze": 16, "motion": 18, "codebook": 1, "train_static_flow": 1,
+    "score_static_flow": 1, "predict_flow": 4, "train": 2, "finetune": 7, "still_evaluate": 7, "still_baseline": 3,
+    "still_floors": 1, "table3_of": 1, "publish_table3": 1,
+}  # fmt: skip
+
+
+def test_table3_of_the_demo(here):
+    """Only the nets that others start from are trained on videos; nothing is downloaded."""
+    jobs = planned(here, targets=["results/table3.csv"])
+    assert count(jobs) == TABLE3
+    assert outputs(jobs, "train") == {
+        f"results/demo/models/{name}/seed0/{file}"
+        for name in ("early", "spatial")
+        for file in ("model.safetensors", "history.csv", "provenance.json")
+    }
+
+
+def test_table3_of_osie(here):
+    """Seeds start from the weights of their own seed; nets without motion wait for no prediction."""
+    jobs = planned(here, "hevc33", ["results/table3.csv"])
+    found = count(jobs)
+    assert (found["finetune"], found["still_evaluate"], found["train"]) == (21, 21, 6)
+    assert (found["motion"], found["predict_flow"], found["still_baseline"]) == (33, 9, 6)
+    for job in jobs:
+        if job.rule.name == "finetune":
+            net, seed = job.wildcards.net, job.wildcards.seed
+            starts = [str(path) for path in job.input if "hevc33/models" in str(path)]
+            wanted = {"deep": None, "shallow": None, "early_scratch": None, "spatial": "spatial"}.get(
+                net, "early_aug"
+            )
+            assert starts == (
+                [f"results/hevc33/models/{wanted}/seed{seed}/model.safetensors"] if wanted else []
+            )
+            moving = any("osie/flow" in str(path) for path in job.input)
+            assert moving == (net in ("early", "early_scratch", "early_video"))
+            assert not any("test_0" in str(path) for path in job.input)
+
+
+def test_table3_of_salicon(here):
+    """The paper's: Walker et al.'s codebook, SalNet's weights for Deep Conv, the blind shards only on request."""
+    jobs = planned(here, "diem", ["results/table3.csv"], dataset={"split": "stavis17"})
+    assert "results/baselines/raw/clusters.mat" in outputs(jobs, "download")
+    assert not any("test_0" in path for path in outputs(jobs, "rescale"))
+    everything = planned(here, "diem", ["stills"], dataset={"split": "stavis17"})
+    assert any("results/salicon/frames/test_0" in path for path in outputs(everything, "rescale"))
+    sent = planned(
+        here, "diem", ["results/salicon/submission/early.seed0/results.zip"], dataset={"split": "stavis17"}
+    )
+    (job,) = (job for job in sent if job.rule.name == "still_submission")
+    assert "results/diem/static_flow/model.safetensors" in {str(path) for path in job.input}
+    assert sum("frames/test_" in str(path) for path in job.input) == 10
+
+
+@pytest.mark.parametrize(
+    ("transfer", "problem"),
+    [
+        (None, "needs the section transfer"),
+        ({"models": {"x": {"arch": "early", "start": "nobody"}}}, "there is no nobody in section models"),
+        ({"models": {"x": {"arch": "early", "start": "spatial"}}}, "is of arch spatial, not early"),
+        ({"models": {"human": {"arch": "early"}}}, "taken by a floor"),
+        ({"models": {"x": {"arch": "spatial", "start": "salnet"}}}, "needs net.width 1.0"),
+    ],
+)
+def test_what_is_wrong_is_told_by_table3_alone(transfer, problem):
+    given = {"net": {"width": 0.5}, "transfer": transfer}
+    workflow.Plan(parse(given))
+    with pytest.raises(ConfigError, match=problem):
+        still_plan.StillPlan(parse(given))
+
+
+@pytest.mark.parametrize(
+    "transfer",
+    [
+        {"dataset": {"name": "hevc33", "split": "hevc33"}},
+        {"size": [30, 40]},
+        {"models": {"x": {"arch": "early", "finetune": False}}},
+        {"baselines": {"x": {"model": "rudoy"}}},
+        {"baselines": {"early": {"model": "itti"}}},
+    ],
+)
+def test_section_transfer_refuses(transfer):
+    with pytest.raises(ConfigError, match="transfer"):
+        parse({"transfer": transfer})
 
 
 # ---- style ----------------------------------------------------------------------------------------------------------

@@ -65,6 +65,10 @@ def write_codebook(path: Path, codebook: Codebook) -> None:
 def cluster(fields: Iterable[NDArray[np.floating]], seed: int) -> Codebook:
     """Return the centres of k-means over :data:`PIXELS` random pixels of every field, the shortest motion first.
 
+    The shortest centre is set to no motion at all: most pixels rest, and are nearest to it; the mean of what else is
+    near (.03 to .1 px on hevc33, in the direction of chance) would be predicted for every one of them. The authors' own
+    has .04 px there.
+
     Raises
     ------
     DataError
@@ -84,7 +88,9 @@ def cluster(fields: Iterable[NDArray[np.floating]], seed: int) -> Codebook:
             "the training videos", f"show fewer than {WORDS} different motions", "Use codebook: walker"
         )
     centres = KMeans(WORDS, n_init=4, random_state=seed).fit(sample).cluster_centers_
-    return np.asarray(centres[np.argsort(np.hypot(*centres.T), kind="stable")])
+    found = np.asarray(centres[np.argsort(np.hypot(*centres.T), kind="stable")])
+    found[0] = 0
+    return found
 
 
 def nearest_word(motion: Tensor, codebook: Tensor) -> Tensor:

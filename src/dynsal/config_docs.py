@@ -32,8 +32,8 @@ def reference() -> str:
         "| `config.yaml` | the embedded, synthetic demo data set: minutes on two cores (the default) |",
         "| `hevc33.yaml` | 33 real videos with the gaze of 32 viewers, small nets: under 100 minutes on two cores |",
         "| `diem.yaml` | the paper: DIEM, 640x480, full width, 200,000 iterations |",
-        "| `salicon.yaml` | 20,000 still images with mouse positions, for the transfer experiment: data only, so far |",
-        "| `osie.yaml` | 700 still images with eye tracking, the substitute for SALICON: data only, so far |",
+        "| `salicon.yaml` | 20,000 still images with mouse positions, by themselves: data and submissions of baselines (Table 3 is in `diem.yaml`) |",
+        "| `osie.yaml` | 700 still images with eye tracking, by themselves: data only (Table 3 is in `hevc33.yaml`) |",
         "| `folder.yaml` | a template for your own videos and gaze (docs/datasets.md) |",
         "",
         "Use one with `--configfile config/hevc33.yaml`, change single keys with `--config`, for example "

@@ -46,6 +46,16 @@ class StaticFlowConfig(Section):
         "deepflow", description="Estimator of the flow that the labels are made of, at 320x240."
     )
     label_step: Count = Field(5, description="One label for every n-th frame.")
+    temperature: Positive = Field(
+        1.0,
+        description="Divides the net's outputs before the softmax when motion is predicted; below 1 the likeliest motions count "
+        "more. 1 is Walker et al.'s; choose another on validation videos only.",
+    )
+    colour: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        description="Strength of random changes of colour in training, beside their changes of brightness; 0, Walker et al.'s, "
+        "makes none.",
+    )
     train: StaticFlowTrainConfig = Field(StaticFlowTrainConfig(), description="Optimisation: the keys below.")
 
     @model_validator(mode="after")

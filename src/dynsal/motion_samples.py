@@ -90,6 +90,20 @@ def squeeze(side: int) -> Tensor:
     return torch.floor(torch.arange(INPUT) * (side - 1) / INPUT + 0.5).long()
 
 
+def recolour(images: Tensor, strength: float) -> Tensor:
+    """Return N x 3 x H x W with random colours; ours, against learning a few dozen videos by their colours.
+
+    At strength 1 each image is mixed with its own grey by a share from 0 to 1, every channel is multiplied by .6 to 1.4,
+    and gets an offset of standard deviation 30; a lower strength takes all three closer to no change, in proportion.
+    Draws from torch's global random numbers on the CPU.
+    """
+    count, device = len(images), images.device
+    grey = strength * torch.rand(count, 1, 1, 1).to(device)
+    factor = 1 + strength * (0.8 * torch.rand(count, 3, 1, 1) - 0.4).to(device)
+    offset = 30 * strength * torch.randn(count, 3, 1, 1).to(device)
+    return torch.lerp(images, images.mean(1, keepdim=True), grey) * factor + offset
+
+
 def views(batch: Batch, augment: bool) -> tuple[Tensor, Tensor]:
     """Return what the net sees of a batch, and the motion at the centres of its cells.
 
@@ -125,13 +139,24 @@ def views(batch: Batch, augment: bool) -> tuple[Tensor, Tensor]:
 
 
 class Objective:
-    """Cross-entropy of the nearest codeword, summed over the cells and averaged over the batch."""
+    """Cross-entropy of the nearest codeword, summed over the cells and averaged over the batch.
 
-    def __init__(self, codebook: NDArray[np.float64]) -> None:
+    Parameters
+    ----------
+    codebook
+        40 x 2, pixels over five frames at 320x240.
+    colour
+        Strength of :func:`recolour` in training; at 0 it draws no random number.
+    """
+
+    def __init__(self, codebook: NDArray[np.float64], colour: float = 0.0) -> None:
         self._codebook = torch.from_numpy(codebook).float()
+        self._colour = colour
 
     def __call__(self, net: nn.Module, batch: Batch) -> Tensor:
         """Return the loss; images are changed at random if the net is in training mode."""
         seen, motion = views(batch, augment=net.training)
+        if net.training and self._colour:
+            seen = recolour(seen, self._colour)
         words = nearest_word(motion, self._codebook.to(motion.device))
         return functional.cross_entropy(net(seen).float(), words, reduction="sum") / len(seen)

@@ -47,7 +47,8 @@ class StaticFlow:
         try:
             if meta["arch"] != KIND:
                 raise ValueError(f"its arch is {meta['arch']}")
-            net = build_static_flow(StaticFlowConfig.model_validate_json(json.dumps(meta["net"])))
+            config = StaticFlowConfig.model_validate_json(json.dumps(meta["net"]))
+            net = build_static_flow(config)
             net.load_state_dict(tensors)
             codebook: Codebook = np.asarray(meta["codebook"], np.float64)
         except (KeyError, ValueError, RuntimeError) as error:
@@ -56,6 +57,7 @@ class StaticFlow:
             ) from None
         self.device = torch.device(device)
         self.net = net.to(self.device).eval()
+        self.temperature = config.temperature
         self.codebook = torch.from_numpy(codebook).float().to(self.device)
 
     @torch.inference_mode()
@@ -66,7 +68,7 @@ class StaticFlow:
         """
         seen = np.stack([cv2.resize(image, (INPUT, INPUT)) for image in images])
         batch = normalise(torch.from_numpy(seen).to(self.device).permute(0, 3, 1, 2))
-        return soft_decode(self.net(batch).float(), self.codebook).cpu()
+        return soft_decode(self.net(batch).float() / self.temperature, self.codebook).cpu()
 
     def summed(self, images: list[Image]) -> NDArray[np.float32]:
         """Return the motion over five frames at 320x240, N x 240 x 320 x 2, in its own unit."""
@@ -77,9 +79,9 @@ class StaticFlow:
     def __call__(self, images: list[Image]) -> list[Field]:
         """Return the motion of images of one size, each H x W x 2: u and v in **pixels per frame at that size**."""
         height, width = images[0].shape[:2]
-        scale = np.array([width / SIZE[0], height / SIZE[1]], np.float32) / SPAN
-        fields = enlarge(self.coarse(images), height, width).permute(0, 2, 3, 1).numpy()
-        return [np.asarray(field * scale, np.float32) for field in fields]
+        scale = torch.tensor([width / SIZE[0], height / SIZE[1]])[:, None, None] / SPAN
+        fields = enlarge(self.coarse(images) * scale, height, width).permute(0, 2, 3, 1)
+        return list(fields.numpy())
 
     def stream(self, images: Iterable[Image], batch_size: int = 16) -> Iterator[Field]:
         """Yield the motion of every image in turn, holding one batch at a time; all images are of one size."""

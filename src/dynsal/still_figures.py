@@ -1,9 +1,8 @@
-"""Pictures of still images: the gallery of Table 3 (paper, figures 6 and 7), and motion seen in single images."""
+"""The gallery of Table 3 (paper, figures 6 and 7): which still images it shows, and how."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -12,15 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from dynsal.errors import DataError
-from dynsal.figures import (
-    STYLE,
-    Example,
-    add_wheel,
-    flow_colours,
-    frame_picture,
-    overview,
-    set_row_title,
-)
+from dynsal.figures import STYLE, Example, overview
 
 RANKS = ("best", "upper quartile", "median", "lower quartile", "worst")
 """Which images of a ranking are shown."""
@@ -71,62 +62,8 @@ def transfer_gallery(examples: Sequence[Example]) -> Figure:
     net's flow image can hold, so colours are full at :func:`common_bound`, which is written below.
     """
     bound = common_bound(example.flow for example in examples)
-    figure = overview(examples, bound, ("Image", "Predicted flow", "Truth"))
+    figure = overview(examples, bound, ("Image", "Predicted motion", "Truth"))
     with mpl.rc_context(STYLE):
-        _explain(figure, bound, "px/frame")
+        text = f"Motion: hue is direction; colour is full at {bound:.2g} pixels per frame."
+        figure.supxlabel(text, fontsize="medium")
     return figure
-
-
-@dataclass(frozen=True)
-class MotionExample:
-    """One row of :func:`static_flow`.
-
-    Attributes
-    ----------
-    title
-        Written to the left.
-    bgr
-        The image, H x W x 3.
-    fields
-        Heading of the column -> H x W x 2, u right and v down, of any size with the image's shape.
-    """
-
-    title: str
-    bgr: NDArray[np.uint8]
-    fields: Mapping[str, NDArray[np.floating[Any]]]
-
-
-def static_flow(examples: Sequence[MotionExample], unit: str) -> Figure:
-    """Draw one row per image: the image and its fields in colour, such as measured, predicted and guessed motion.
-
-    Parameters
-    ----------
-    examples
-        All with the same fields. Colours are full at :func:`common_bound`, which is written below.
-    unit
-        What the fields count, such as ``px/frame``.
-    """
-    bound = common_bound(field for example in examples for field in example.fields.values())
-    names = list(examples[0].fields)
-    with mpl.rc_context(STYLE):
-        height, width = examples[0].bgr.shape[:2]
-        size = (1.45 * (1 + len(names)) + 0.9, (1.4 * height / width + 0.04) * len(examples) + 0.4)
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(len(examples), 1 + len(names), squeeze=False)
-        for row, example in zip(axes, examples, strict=True):
-            row[0].imshow(example.bgr[..., ::-1])
-            set_row_title(row[0], example.title)
-            for axis, name in zip(row[1:], names, strict=True):
-                axis.imshow(flow_colours(example.fields[name], bound))
-            for axis in row:
-                frame_picture(axis)
-        for axis, title in zip(axes[0], ["Image", *names], strict=True):
-            axis.set_title(title)
-        add_wheel(axes[0][1])
-        _explain(figure, bound, unit)
-        return figure
-
-
-def _explain(figure: Figure, bound: float, unit: str) -> None:
-    """Write below a figure what the rim of the legend stands for."""
-    figure.supxlabel(f"Motion: hue is direction; colour is full at {bound:.2g} {unit}.", fontsize="medium")

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,33 +127,76 @@ def baseline_maps(model: Baseline, images: Pictures, size: tuple[int, int] | Non
         yield from model.maps([Frame(number, 0.0, seen, kept=True)])
 
 
-def net_maps(predictor: Predictor, images: Pictures, size: tuple[int, int]) -> Maps:
-    """Yield a net's map of every image, rescaled to the width and height that it was trained at."""
-    yield from predictor.predict_stream((number, resize(bgr, size), None) for number, bgr in images)
+def net_maps(
+    predictor: Predictor,
+    images: Pictures,
+    size: tuple[int, int],
+    motion: Callable[[list[NDArray[np.uint8]]], list[NDArray[np.float32]]] | None = None,
+) -> Maps:
+    """Yield a net's map of every image, rescaled to the width and height that it was trained at.
+
+    ``motion`` gives the flow of such images, for a net that looks at it: a `dynsal.static_prediction.StaticFlow`, or
+    :func:`no_motion`.
+    """
+
+    def items() -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.float32] | None]]:
+        for number, bgr in images:
+            seen = resize(bgr, size)
+            yield number, seen, None if motion is None else motion([seen])[0]
+
+    yield from predictor.predict_stream(items())
 
 
-def still_net(file: Path) -> tuple[Predictor, tuple[int, int]]:
-    """Return a trained net that looks at frames only, and the width and height that it was trained at.
+def no_motion(images: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+    """Return fields of zeros."""
+    return [np.zeros((*image.shape[:2], 2), np.float32) for image in images]
+
+
+class StillNet(NamedTuple):
+    """A trained net as it is applied to still images."""
+
+    predictor: Predictor
+    size: tuple[int, int]
+    """Width and height that it was trained at."""
+    motion: Callable[[list[NDArray[np.uint8]]], list[NDArray[np.float32]]] | None
+
+
+def still_net(file: Path, motion: Path | None = None) -> StillNet:
+    """Return a trained net with what it needs to see a still image.
+
+    Parameters
+    ----------
+    file
+        The net.
+    motion
+        A static flow net, for nets that look at flow; those of Table 3 that were trained without motion need none.
 
     Raises
     ------
     DataError
-        If the file is missing, damaged or no such net.
+        If a file is missing, damaged or no such net, or the net looks at flow and nothing predicts any.
     """
     # Here, since torch is missing where only baselines run.
     from dynsal.device import pick_device
     from dynsal.inference import Predictor
     from dynsal.nets import REGISTRY
     from dynsal.nets.weights import load_model
+    from dynsal.static_prediction import StaticFlow
 
     net, meta = load_model(file)
-    if "flow" in REGISTRY[meta["arch"]].inputs:
+    device = pick_device()
+    predictor, size = Predictor(net, meta, device), (int(meta["size"][0]), int(meta["size"][1]))
+    if "flow" not in REGISTRY[meta["arch"]].inputs:
+        return StillNet(predictor, size, None)
+    if meta.get("motion") == "none":
+        return StillNet(predictor, size, no_motion)
+    if motion is None:
         raise DataError(
             file,
             f"is a net of arch {meta['arch']}, which looks at optical flow, and still images have none",
-            "Give a net of arch spatial",
+            "Give a static flow net that predicts it (--motion-model), or a net of arch spatial",
         )
-    return Predictor(net, meta, pick_device()), (int(meta["size"][0]), int(meta["size"][1]))
+    return StillNet(predictor, size, StaticFlow(motion, device))
 
 
 def _numbers(clip: Clip) -> list[int]:

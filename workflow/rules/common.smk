@@ -102,3 +102,11 @@ def smk_salicon(wildcards):
 def smk_still_data():
     plan = smk_still or StillPlan(smk_config)  # which says what is missing
     return plan.paths("frames", [*plan.videos, *plan.blind]) + plan.paths("gaze", plan.videos)
+
+
+def smk_still_figures():
+    plan = smk_still or StillPlan(smk_config)
+    kinds = ["png", "pdf"]
+    return expand(f"results/{plan.ds}/figures/still_gallery.{{kind}}", kind=kinds) + expand(
+        f"results/{DS}/figures/motion.{{kind}}", kind=kinds
+    )

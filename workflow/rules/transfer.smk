@@ -42,7 +42,7 @@ rule codebook:
     log:
         "logs/{ds}/static_flow/codebook.log",
     conda:
-        "../../envs/data.yaml"
+        "../../envs/train.yaml"
     params:
         source="--file" if smk_still.codebook() else f"--seed {smk_plan.seeds[0]} --motion",
     shell:
@@ -321,3 +321,88 @@ rule publish_table3:
         "../../envs/tables.yaml"
     shell:
         "cp {input:q} results/ 2> {log:q}"
+
+
+rule still_gallery:
+    """Still images with predicted motion, gaze, and the maps of several rows: the paper's figures 6 and 7."""
+    input:
+        script=smk_script("still_gallery"),
+        code=smk_code("still_gallery"),
+        models=[
+            f"results/{STILLS}/models/{net}/seed{smk_still.seeds[0]}/model.safetensors"
+            for net in smk_still.models
+        ],
+        files=[smk_still.baseline_files(name) for name in smk_still.baselines],
+        scores=smk_still.all_scores(),
+        frames=smk_still.paths("frames", smk_still.test),
+        flow=smk_still.paths("flow", smk_still.test),
+        gaze=smk_still.paths("gaze", smk_still.test),
+    output:
+        expand("results/{{ds}}/figures/still_gallery.{kind}", kind=["png", "pdf"]),
+    log:
+        "logs/{ds}/figures/still_gallery.log",
+    wildcard_constraints:
+        ds=STILLS,
+    conda:
+        "../../envs/train.yaml"
+    params:
+        cfg=smk_still.params("gaze"),
+        nets=smk_still.models,
+        baselines=smk_still.timed_baselines(),
+        size=smk_size(smk_still),
+        seed=smk_still.seeds[0],
+        shards=smk_still.test,
+        results=f"results/{STILLS}",
+    shell:
+        "python {input.script} --results {params.results:q} --shards {params.shards:q} --nets {params.nets}"
+        " --baselines {params.baselines:q} {params.size} --seed {params.seed} --params {params.cfg:q} --out {output:q}"
+        " --log {log:q}"
+
+
+rule motion_figure:
+    """Measured and predicted motion in a frame of every test video."""
+    input:
+        script=smk_script("motion_figure"),
+        code=smk_code("motion_figure"),
+        model="results/{ds}/static_flow/model.safetensors",
+        motion=smk_plan.paths("motion", smk_plan.test),
+        training=smk_plan.paths("motion", smk_plan.train),
+    output:
+        expand("results/{{ds}}/figures/motion.{kind}", kind=["png", "pdf"]),
+    log:
+        "logs/{ds}/figures/motion.log",
+    conda:
+        "../../envs/train.yaml"
+    shell:
+        "python {input.script} --model {input.model:q} --motion {input.motion:q} --training {input.training:q}"
+        " --out {output:q} --log {log:q}"
+
+
+rule still_submission:
+    """Map SALICON's validation and test images with one net of Table 3, and pack the maps for the evaluation server."""
+    input:
+        script=smk_script("salicon_submission"),
+        code=smk_code("salicon_submission"),
+        model="results/{ds}/models/{net}/seed{seed}/model.safetensors",
+        motion=lambda wildcards: (
+            f"{smk_still.static_flow}/model.safetensors" if smk_still.looks_at_motion(wildcards.net) else []
+        ),
+        val=smk_still.paths("frames", smk_still.test),
+        test=smk_still.paths("frames", smk_still.blind),
+    output:
+        "results/{ds}/submission/{net}.seed{seed}/results.zip",
+    log:
+        "logs/{ds}/submission/{net}.seed{seed}.log",
+    benchmark:
+        "results/{ds}/benchmarks/submission/{net}.seed{seed}.tsv"
+    wildcard_constraints:
+        ds="salicon|salicon2017",
+        net="|".join(smk_still.models),
+    conda:
+        "../../envs/train.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+    shell:
+        "python {input.script} --name {wildcards.net} --model {input.model:q} --motion-model {input.motion:q}"
+        " --val {input.val:q} --test {input.test:q} --threads {threads} --out {output:q} --log {log:q}"

@@ -36,21 +36,39 @@ FILES = {
         "timings.csv",
         "figures/gallery.png",
     ),
+    3: (
+        "table3.csv",
+        "table3.md",
+        "table3_ablation.csv",
+        "table3_differences.csv",
+        "table3_per_image.csv",
+        "table3_provenance.json",
+        "figures/still_gallery.png",
+    ),
 }
 """Number of a table and what belongs to it."""
-AS_JPEG = ("figures/gallery.png",)
+MOTION = (
+    "static_flow.csv",
+    "static_flow_differences.csv",
+    "static_flow_per_video.csv",
+    "figures/motion.png",
+)
+"""What belongs to Table 3 and lies with the videos that the nets come from."""
+AS_JPEG = ("figures/gallery.png", "figures/still_gallery.png")
 BLOCK = re.compile(r"(<!-- demo table -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    for name in (name for table in arguments.tables for name in FILES[table]):
-        source, target = arguments.results / name, arguments.out / name
+    files = [(arguments.results, name) for table in arguments.tables for name in FILES[table]]
+    files += [(arguments.motion, name) for name in MOTION if arguments.motion]
+    for folder, name in files:
+        source, target = folder / name, arguments.out / name
         if not source.is_file():
             raise DataError(
                 source,
                 "no such result",
-                "Run `snakemake --cores all all table2 figures2` with the same configuration first",
+                "Run `snakemake --cores all all table2 figures2 table3 figures3` with the same configuration first",
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         if name in AS_JPEG:  # photographs side by side: a tenth of the PNG
@@ -71,6 +89,9 @@ if __name__ == "__main__":
     parser = script.parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="results/{ds}")
     parser.add_argument("--out", type=Path, required=True, help="docs/results/{ds}")
-    parser.add_argument("--tables", type=int, nargs="+", choices=sorted(FILES), default=sorted(FILES))
+    parser.add_argument("--tables", type=int, nargs="+", choices=sorted(FILES), default=[1, 2])
+    parser.add_argument(
+        "--motion", type=Path, help="results/{ds} of the videos, for Table 3's predicted motion"
+    )
     parser.add_argument("--readme", type=Path, help="also refresh the table in this file")
     script.run(main, parser.parse_args())

@@ -1,6 +1,6 @@
 """Predict SALICON's validation and test images with one model, and pack the maps for the evaluation server.
 
-By hand also with a trained net that looks at frames only (--model).
+The model is a baseline, or a trained net with, if it looks at flow, a net that predicts motion from a single image.
 """
 
 import argparse
@@ -21,8 +21,8 @@ def main(arguments: argparse.Namespace) -> None:
         from dynsal.device import limit_threads  # of torch, which is missing where only baselines run
 
         limit_threads(arguments.threads)
-        predictor, size = still_net(arguments.model)
-        model = partial(net_maps, predictor, size=size)
+        predictor, size, motion = still_net(arguments.model, arguments.motion_model)
+        model = partial(net_maps, predictor, size=size, motion=motion)
     else:
         baseline = baselines.create(baselines.parse(arguments.options), baselines.by_name(arguments.files))
         model = partial(baseline_maps, baseline, size=arguments.size and tuple(arguments.size))
@@ -38,7 +38,10 @@ if __name__ == "__main__":
     parser.add_argument("--name", required=True, help="of the model, by which the server lists it")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--options", help='a baseline\'s options as JSON, such as {"model": "gbvs"}')
-    source.add_argument("--model", type=Path, help="or a trained net of arch spatial (.safetensors)")
+    source.add_argument("--model", type=Path, help="or a trained net (.safetensors)")
+    parser.add_argument(
+        "--motion-model", type=Path, nargs="?", help="static flow net, for a net that looks at flow"
+    )
     parser.add_argument("--files", type=Path, nargs="*", default=[], help="files that the baseline needs")
     parser.add_argument("--size", type=int, nargs=2, help="of a baseline's images; else the clips'")
     parser.add_argument("--val", type=Path, nargs="+", required=True, help="clips of the validation shards")

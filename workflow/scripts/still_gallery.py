@@ -1,6 +1,6 @@
-"""Draw test images of still images: image, predicted motion, truth, and the maps of nets and baselines with their scores.
+"""Draw still images with the motion predicted for them, where people looked, and the maps of several rows of Table 3.
 
-Of the images in the order of the first net's sAUC, these are the best, those at the quartiles and the median, and the
+Of the test images, sorted by the first row's sAUC, these are the best, those at the quartiles and the median, and the
 worst. Nothing is chosen by hand.
 """
 
@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dynsal import baselines, script
+from dynsal.clips import Clip
 from dynsal.datasets import open_dataset
 from dynsal.datasets.base import Dataset
 from dynsal.errors import DataError
@@ -60,38 +61,39 @@ class Net:
 
     def __init__(self, path: Path) -> None:
         net, meta = load_model(path)
-        self.predictor = Predictor(net, meta)
-        self.sees_motion = "flow" in self.predictor.inputs and meta.get("motion") != "none"
+        self._predictor = Predictor(net, meta)
+        self._motionless = meta.get("motion") == "none"
 
     def __call__(self, bgr: Image, flow: NDArray[np.float32]) -> Map:
         """Return the map of an image."""
-        seen = flow if self.sees_motion else np.zeros_like(flow)
-        return np.asarray(self.predictor(bgr[None], seen[None])[0])
+        seen = np.zeros_like(flow) if self._motionless else flow
+        return np.asarray(self._predictor(bgr[None], seen[None])[0])
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
     cv2.setNumThreads(1)
     params = script.read_params(arguments)
-    nets = {name: Net(Path(path)) for name, _, path in (given.partition("=") for given in arguments.nets)}
-    entries = json.loads(arguments.baselines)
-    scores = {name: read_scores(arguments, name, arguments.seed) for name in nets}
+    results, seed, entries = arguments.results, arguments.seed, json.loads(arguments.baselines)
+    scores = {name: read_scores(arguments, name, seed) for name in arguments.nets}
     scores |= {name: read_scores(arguments, name, 0) for name in entries}
-    ranking = next(iter(scores.values()))
+    ranking = scores[arguments.nets[0]]
     chosen: dict[Place, str] = {
         ranking.index[row]: rank for row, rank in chosen_images(ranking["sauc"]).items()
     }
-    views = {place: view(arguments.results, *place, params.gaze) for place in chosen}
-    maps: dict[str, dict[Place, Map]] = {
-        name: {place: net(seen.bgr, seen.flow) for place, seen in views.items()} for name, net in nets.items()
-    }
-    dataset = open_dataset(params.dataset, arguments.raw)
-    pictures = dict(originals(dataset, chosen)) if entries else {}
+    views = {place: view(results, *place, params.gaze) for place in chosen}
+    maps: dict[str, dict[Place, Map]] = {}
+    for name in arguments.nets:
+        net = Net(results / "models" / name / f"seed{seed}" / "model.safetensors")
+        maps[name] = {place: net(seen.bgr, seen.flow) for place, seen in views.items()}
+    pictures = {place: seen.bgr for place, seen in views.items()}
+    if entries and arguments.raw:
+        pictures = dict(originals(open_dataset(params.dataset, arguments.raw), chosen))
     height, width = next(iter(views.values())).bgr.shape[:2]
-    size = tuple(arguments.size) if arguments.size else (width, height)
     for name, entry in entries.items():
         options = baselines.parse(json.dumps(entry["options"]))
         model = baselines.create(options, baselines.by_name(map(Path, entry["files"])))
+        size = tuple(arguments.size) if arguments.size else (width, height)
         found = fitted(baseline_maps(model, enumerate(pictures.values()), size), (width, height))
         maps[name] = {place: saliency for place, (_, saliency) in zip(pictures, found, strict=True)}
     examples = [
@@ -104,22 +106,28 @@ def main(arguments: argparse.Namespace) -> None:
         for place, rank in chosen.items()
     ]
     save(transfer_gallery(examples), arguments.out)
-    script.log.info("shown: %s", "; ".join(example.title for example in examples))
+    with Clip(results / "flow" / f"{arguments.shards[0]}.h5") as clip:
+        made = clip.attrs.get("estimator", "an unknown net")
+    script.log.info("motion by %s; %s", made, "; ".join(example.title for example in examples))
 
 
 if __name__ == "__main__":
     parser = script.parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="results/{ds} of the still images")
-    parser.add_argument("--raw", type=Path, required=True, help="folder of the original images")
+    parser.add_argument(
+        "--raw",
+        type=Path,
+        help="folder of the original images, which baselines are scored on; else they see the clips'",
+    )
     parser.add_argument("--shards", nargs="+", required=True, help="test shards")
     parser.add_argument(
-        "--nets", nargs="+", required=True, metavar="NAME=FILE", help="columns; the first ranks the images"
+        "--nets", nargs="+", required=True, help="columns; the first one's scores choose the images"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the nets' score files")
     parser.add_argument(
-        "--baselines", default="{}", help='further columns: name -> "options" and "files", as JSON'
+        "--baselines", default="{}", help='JSON: name -> {"options": {...}, "files": [paths]}'
     )
-    parser.add_argument("--size", type=int, nargs=2, help="of the baselines' images; else that of the frames")
+    parser.add_argument("--size", type=int, nargs=2, help="of the baselines' images; else the clips'")
+    parser.add_argument("--seed", type=int, default=0, help="whose weights are shown")
     parser.add_argument(
         "--out", type=Path, nargs="+", required=True, help="pictures; the suffix gives the format"
     )

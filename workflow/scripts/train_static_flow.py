@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     optimiser = config.train
     if arguments.caffemodel:
         load_walker(net, arguments.caffemodel)
-        optimiser = optimiser.model_copy(update={"max_iters": 0})
+        optimiser = optimiser.model_copy(update={"max_iters": 0, "keep": "last"})
     training = MotionSamples(arguments.motion)
     checks = MotionSamples(arguments.validation) if arguments.validation else None
     script.log.info("%d frames, %s, %d threads", len(training), pick_device(), threads)
@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
         weights["sha256"] = sha256(arguments.caffemodel)
     run = Run(
         net=net,
-        objective=Objective(codebook),
+        objective=Objective(codebook, config.colour),
         config=optimiser,
         seed=arguments.seed,
         meta={
