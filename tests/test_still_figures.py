@@ -140,7 +140,7 @@ def motion_example(title="demo_pan_05_of_a_long_name", names=("measured", "predi
     return MotionExample(
         title,
         rng.integers(0, 255, (*shape, 3), np.uint8),
-        {name: rng.normal(0, 3, (*shape, 2)) * (number + 1) for number, name in enumerate(names)},
+        {name: rng.normal(0, 9, (*shape, 2)) * (number + 1) for number, name in enumerate(names)},
         {name: 1.25 for name in names if name != "measured"},
     )
 
@@ -157,7 +157,7 @@ def test_motion_shows_what_it_was_given():
         bound = common_bound([field])
         np.testing.assert_allclose(axis.images[0].get_array(), flow_colours(field, bound), atol=1e-9)
         error = "" if name == "measured" else ", error 1.25"
-        assert axis.get_xlabel() == f"full colour {bound:.2f} px{error}"
+        assert axis.get_xlabel() == f"full at {bound:.1f} px{error}"
     assert [axis for axis in figure.axes if axis.child_axes] == [figure.axes[1]]
 
 
@@ -170,7 +170,10 @@ def test_motion_shows_what_it_was_given():
     ids=["gallery", "motion"],
 )
 def test_labels_do_not_overlap(figure):
-    """Titles of rows neither with each other nor with the pictures; the line about colours below all, in the figure."""
+    """Titles of rows neither with each other nor with the pictures; what stands below pictures keeps a distance.
+
+    The line about colours is below all and within the figure.
+    """
     drawn = figure()
     drawn.draw_without_rendering()
     first = [axis for axis in drawn.axes if axis.get_ylabel()]
@@ -180,6 +183,9 @@ def test_labels_do_not_overlap(figure):
     for axis, box in zip(first, boxes, strict=True):
         assert box.x0 >= 0
         assert box.x1 < axis.get_window_extent().x0
+    for left, right in itertools.pairwise(axis for axis in drawn.axes if axis.get_xlabel()):
+        if left.get_window_extent().y0 == right.get_window_extent().y0:
+            assert left.xaxis.label.get_window_extent().x1 + 5 < right.xaxis.label.get_window_extent().x0
     if not drawn.get_supxlabel():
         return
     line = drawn._supxlabel.get_window_extent()

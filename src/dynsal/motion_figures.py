@@ -44,7 +44,7 @@ def motion_rows(examples: Sequence[MotionExample]) -> Figure:
                 bound = float(np.percentile(np.hypot(field[..., 0], field[..., 1]), 99))
                 axis.imshow(flow_colours(field, max(bound, 1e-6)))
                 error = f", error {example.errors[name]:.2f}" if name in example.errors else ""
-                axis.set_xlabel(f"full colour {bound:.2f} px{error}", labelpad=1)
+                axis.set_xlabel(f"full at {bound:.1f} px{error}", labelpad=1)
             for axis in row:
                 frame_picture(axis)
         titles = {"measured": "Measured motion", "predicted": "Predicted", "nearest": "Nearest image's"}
