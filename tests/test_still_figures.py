@@ -184,7 +184,7 @@ def test_labels_do_not_overlap(figure):
         assert box.x0 >= 0
         assert box.x1 < axis.get_window_extent().x0
     for left, right in itertools.pairwise(axis for axis in drawn.axes if axis.get_xlabel()):
-        if left.get_window_extent().y0 == right.get_window_extent().y0:
+        if np.isclose(left.get_window_extent().y0, right.get_window_extent().y0):
             assert left.xaxis.label.get_window_extent().x1 + 5 < right.xaxis.label.get_window_extent().x0
     if not drawn.get_supxlabel():
         return
@@ -279,7 +279,7 @@ def drawn_gallery(results, monkeypatch, **changes) -> list[Example]:
 
 
 def test_the_gallery_script(results, monkeypatch, caplog):
-    """Images by the first net's sAUC over all shards; each net with the motion it was trained with; baselines on originals."""
+    """Images by the first net's sAUC over all shards; each net with the motion of its training, baselines on originals."""
     with caplog.at_level(logging.INFO, "dynsal"):
         examples = drawn_gallery(results, monkeypatch)
     assert [one.title for one in examples] == [

@@ -98,7 +98,9 @@ def scenes(shard: str) -> list[str]:
 
 
 def generate(shard: str, root: Path, seed: int) -> None:
-    """Write one shard: images, fixations, true densities and, last, the manifest. The same arguments give the same bytes.
+    """Write one shard: images, fixations, true densities and, last, the manifest.
+
+    The same arguments give the same bytes.
 
     Parameters
     ----------
@@ -136,8 +138,8 @@ def generate(shard: str, root: Path, seed: int) -> None:
     with atomic(folder / "truth.h5") as part, h5py.File(part, "w") as file:
         data = file.create_dataset("density", data=np.stack(truths), compression="gzip", shuffle=True)
         data.attrs["description"] = (
-            "synthetic: the true gaze density of made-up scenes, from which their viewers were drawn; images x rows x columns, "
-            "each sums to 1"
+            "synthetic: the true gaze density of made-up scenes, from which their viewers were drawn; "
+            "images x rows x columns, each sums to 1"
         )
     write_manifest(folder)
 
