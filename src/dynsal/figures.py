@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -133,10 +134,14 @@ class Example:
     scores: Mapping[str, float]
 
 
-def overview(examples: Sequence[Example], bound: float, flow_title: str = "Optical flow") -> Figure:
+def overview(
+    examples: Sequence[Example],
+    bound: float,
+    headings: tuple[str, str, str] = ("Frame", "Optical flow", "Gaze"),
+) -> Figure:
     """Draw one row per example: frame, flow, gaze, and every model's map with its sAUC.
 
-    ``bound`` is the flow of full colour, in pixels.
+    ``bound`` is as for :func:`flow_colours`; ``headings`` are those of the columns before the models'.
     """
     names = list(examples[0].maps)
     with mpl.rc_context(STYLE):
@@ -146,7 +151,7 @@ def overview(examples: Sequence[Example], bound: float, flow_title: str = "Optic
         axes = figure.subplots(len(examples), 3 + len(names), squeeze=False)
         for row, example in zip(axes, examples, strict=True):
             row[0].imshow(example.bgr[..., ::-1])
-            row[0].set_ylabel(_wrapped(example.title), rotation=0, ha="right", va="center")
+            set_row_title(row[0], example.title)
             row[1].imshow(flow_colours(example.flow, bound))
             row[2].imshow(overlay(example.bgr, example.truth))
             x, y = example.points.T
@@ -156,15 +161,30 @@ def overview(examples: Sequence[Example], bound: float, flow_title: str = "Optic
                 score = example.scores[name]
                 axis.set_xlabel("sAUC: none" if np.isnan(score) else f"sAUC {score:.2f}", labelpad=1)
             for axis in row:
-                axis.set_xticks([])
-                axis.set_yticks([])
-                axis.spines[:].set(visible=True, color="#BBBBBB", linewidth=0.5)
-        for axis, title in zip(axes[0], ["Frame", flow_title, "Gaze", *map(label, names)], strict=True):
+                frame_picture(axis)
+        for axis, title in zip(axes[0], [*headings, *map(label, names)], strict=True):
             axis.set_title(title)
-        wheel = axes[0][1].inset_axes((0.76, 0.72, 0.22, 0.26))
-        wheel.imshow(colour_wheel())
-        wheel.set_axis_off()
+        add_wheel(axes[0][1])
         return figure
+
+
+def frame_picture(axis: Axes) -> None:
+    """Take the ticks of a picture away and draw a thin line round it."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set(visible=True, color="#BBBBBB", linewidth=0.5)
+
+
+def add_wheel(axis: Axes) -> None:
+    """Put the legend of :func:`flow_colours` into a picture's corner."""
+    wheel = axis.inset_axes((0.76, 0.72, 0.22, 0.26))
+    wheel.imshow(colour_wheel())
+    wheel.set_axis_off()
+
+
+def set_row_title(axis: Axes, title: str) -> None:
+    """Write the title of a row to the left of its first picture."""
+    axis.set_ylabel(_wrapped(title), rotation=0, ha="right", va="center")
 
 
 def _wrapped(title: str, width: int = 16) -> str:

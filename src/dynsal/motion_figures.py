@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dynsal.figures import STYLE, colour_wheel, flow_colours
+from dynsal.figures import STYLE, add_wheel, flow_colours, frame_picture, set_row_title
 
 
 @dataclass(frozen=True)
@@ -38,21 +38,17 @@ def motion_rows(examples: Sequence[MotionExample]) -> Figure:
         axes = figure.subplots(len(examples), 1 + len(names), squeeze=False)
         for row, example in zip(axes, examples, strict=True):
             row[0].imshow(example.bgr[..., ::-1])
-            row[0].set_ylabel(example.title, rotation=0, ha="right", va="center")
+            set_row_title(row[0], example.title)
             for axis, name in zip(row[1:], names, strict=True):
                 field = example.fields[name]
                 bound = float(np.percentile(np.hypot(field[..., 0], field[..., 1]), 99))
                 axis.imshow(flow_colours(field, max(bound, 1e-6)))
                 error = f", error {example.errors[name]:.2f}" if name in example.errors else ""
-                axis.set_xlabel(f"full colour {bound:.2f} px{error}", labelpad=1)
+                axis.set_xlabel(f"full at {bound:.1f} px{error}", labelpad=1)
             for axis in row:
-                axis.set_xticks([])
-                axis.set_yticks([])
-                axis.spines[:].set(visible=True, color="#BBBBBB", linewidth=0.5)
+                frame_picture(axis)
         titles = {"measured": "Measured motion", "predicted": "Predicted", "nearest": "Nearest image's"}
         for axis, name in zip(axes[0], ["Frame", *names], strict=True):
             axis.set_title(titles.get(name, name))
-        wheel = axes[0][1].inset_axes((0.76, 0.72, 0.22, 0.26))
-        wheel.imshow(colour_wheel())
-        wheel.set_axis_off()
+        add_wheel(axes[0][1])
         return figure

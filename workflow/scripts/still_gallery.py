@@ -1,11 +1,12 @@
 """Draw still images with the motion predicted for them, where people looked, and the maps of several rows of Table 3.
 
-Which images: of the test images, sorted by the first row's sAUC, the worst, the quartiles, the median and the best.
-Nothing is chosen by hand.
+Of the test images, sorted by the first row's sAUC, these are the best, those at the quartiles and the median, and the
+worst. Nothing is chosen by hand.
 """
 
 import argparse
 import json
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,70 +17,108 @@ from numpy.typing import NDArray
 
 from dynsal import baselines, script
 from dynsal.clips import Clip
-from dynsal.evaluation import resize_map
+from dynsal.datasets import open_dataset
+from dynsal.datasets.base import Dataset
+from dynsal.errors import DataError
+from dynsal.evaluation import fitted
 from dynsal.examples import view
-from dynsal.figures import Example, overview, save
+from dynsal.figures import Example, save
 from dynsal.inference import Predictor
 from dynsal.references import score_path
+from dynsal.still_figures import chosen_images, transfer_gallery
 from dynsal.submission import baseline_maps
 from dynsal.training import load_model
 
+Image = NDArray[np.uint8]
+Map = NDArray[np.floating[Any]]
+Place = tuple[str, int]
+"""Shard, and number of an image in it."""
 
-def chosen(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows at the minimum, the quartiles and the maximum of sAUC, the best first."""
-    valid = scores.dropna(subset=["sauc"]).sort_values(["sauc", "image"], ascending=False)
-    places = np.unique(np.round(np.linspace(0, len(valid) - 1, 5)).astype(int))
-    return valid.iloc[places]
+
+def read_scores(arguments: argparse.Namespace, name: str, seed: int) -> pd.DataFrame:
+    """Return image and sAUC of every test image in a row of the table, by shard and frame."""
+    tables = []
+    for shard in arguments.shards:
+        path = score_path(arguments.results, name, seed, shard)
+        try:
+            table = pd.read_parquet(path, columns=["frame", "image", "sauc"])
+        except (OSError, ValueError) as error:
+            raise DataError(path, f"cannot be read as scores ({error})", "Score the model again") from None
+        tables.append(table.assign(shard=shard))
+    return pd.concat(tables).set_index(["shard", "frame"])
+
+
+def originals(dataset: Dataset, places: Collection[Place]) -> Iterator[tuple[Place, Image]]:
+    """Yield the images of some places as they were downloaded."""
+    for shard in dict.fromkeys(shard for shard, _ in places):
+        wanted = {frame for other, frame in places if other == shard}
+        pictures = dataset.open_frames(shard, wanted.__contains__)
+        yield from (((shard, frame), bgr) for frame, (_, bgr) in enumerate(pictures) if bgr is not None)
+
+
+class Net:
+    """A net that gets the motion predicted for an image, or none, as it was trained."""
+
+    def __init__(self, path: Path) -> None:
+        net, meta = load_model(path)
+        self._predictor = Predictor(net, meta)
+        self._motionless = meta.get("motion") == "none"
+
+    def __call__(self, bgr: Image, flow: NDArray[np.float32]) -> Map:
+        """Return the map of an image."""
+        seen = np.zeros_like(flow) if self._motionless else flow
+        return np.asarray(self._predictor(bgr[None], seen[None])[0])
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
     cv2.setNumThreads(1)
     params = script.read_params(arguments)
-    results, seed = arguments.results, arguments.seed
-    models = {
-        name: load_model(results / "models" / name / f"seed{seed}" / "model.safetensors")
-        for name in arguments.nets
+    results, seed, entries = arguments.results, arguments.seed, json.loads(arguments.baselines)
+    scores = {name: read_scores(arguments, name, seed) for name in arguments.nets}
+    scores |= {name: read_scores(arguments, name, 0) for name in entries}
+    ranking = scores[arguments.nets[0]]
+    chosen: dict[Place, str] = {
+        ranking.index[row]: rank for row, rank in chosen_images(ranking["sauc"]).items()
     }
-    predictors = {name: (Predictor(*found), found[1].get("motion")) for name, found in models.items()}
-    simple = {
-        name: baselines.create(
-            baselines.parse(json.dumps(entry["options"])), baselines.by_name(map(Path, entry["files"]))
+    views = {place: view(results, *place, params.gaze) for place in chosen}
+    maps: dict[str, dict[Place, Map]] = {}
+    for name in arguments.nets:
+        net = Net(results / "models" / name / f"seed{seed}" / "model.safetensors")
+        maps[name] = {place: net(seen.bgr, seen.flow) for place, seen in views.items()}
+    pictures = {place: seen.bgr for place, seen in views.items()}
+    if entries and arguments.raw:
+        pictures = dict(originals(open_dataset(params.dataset, arguments.raw), chosen))
+    height, width = next(iter(views.values())).bgr.shape[:2]
+    for name, entry in entries.items():
+        options = baselines.parse(json.dumps(entry["options"]))
+        model = baselines.create(options, baselines.by_name(map(Path, entry["files"])))
+        size = tuple(arguments.size) if arguments.size else (width, height)
+        found = fitted(baseline_maps(model, enumerate(pictures.values()), size), (width, height))
+        maps[name] = {place: saliency for place, (_, saliency) in zip(pictures, found, strict=True)}
+    examples = [
+        Example(
+            title=f"{rank}: {Path(ranking['image'].loc[place]).stem}",
+            **views[place]._asdict(),
+            maps={name: by_place[place] for name, by_place in maps.items()},
+            scores={name: float(table["sauc"].loc[place]) for name, table in scores.items()},
         )
-        for name, entry in json.loads(arguments.baselines).items()
-    }
-    tables = {
-        name: pd.concat(
-            pd.read_parquet(score_path(results, name, seed if name in predictors else 0, shard)).assign(
-                shard=shard
-            )
-            for shard in arguments.shards
-        ).set_index("image", drop=False)
-        for name in [*predictors, *simple]
-    }
-    examples = []
-    for _, row in chosen(tables[arguments.nets[0]]).iterrows():
-        seen = view(results, row["shard"], int(row["frame"]), params.gaze)
-        height, width = seen.bgr.shape[:2]
-        maps: dict[str, NDArray[np.floating[Any]]] = {}
-        for name, (predictor, motion) in predictors.items():
-            field = np.zeros_like(seen.flow) if motion == "none" else seen.flow
-            maps[name] = predictor(seen.bgr[None], field[None])[0]
-        for name, model in simple.items():
-            [(_, saliency)] = baseline_maps(model, [(0, seen.bgr)], arguments.size and tuple(arguments.size))
-            maps[name] = resize_map(saliency, (width, height))
-        scores = {name: float(tables[name].loc[row["image"], "sauc"]) for name in maps}
-        examples.append(Example(Path(row["image"]).stem, *seen, maps=maps, scores=scores))
-    # Predicted motion is weak where the net is in doubt: full colour is the strongest in this picture.
-    bound = max(float(np.hypot(*np.moveaxis(example.flow, -1, 0)).max()) for example in examples)
-    save(overview(examples, max(bound, 1e-6), "Predicted motion"), arguments.out)
+        for place, rank in chosen.items()
+    ]
+    save(transfer_gallery(examples), arguments.out)
     with Clip(results / "flow" / f"{arguments.shards[0]}.h5") as clip:
-        script.log.info("motion by %s; full colour at %.2f pixels per frame", clip.attrs["estimator"], bound)
+        made = clip.attrs.get("estimator", "an unknown net")
+    script.log.info("motion by %s; %s", made, "; ".join(example.title for example in examples))
 
 
 if __name__ == "__main__":
     parser = script.parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="results/{ds} of the still images")
+    parser.add_argument(
+        "--raw",
+        type=Path,
+        help="folder of the original images, which baselines are scored on; else they see the clips'",
+    )
     parser.add_argument("--shards", nargs="+", required=True, help="test shards")
     parser.add_argument(
         "--nets", nargs="+", required=True, help="columns; the first one's scores choose the images"

@@ -8,8 +8,8 @@ generator everything is OSIE's code path, but that a shard's files lie in a fold
 
 from __future__ import annotations
 
-import functools
 import itertools
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -60,7 +60,7 @@ class DemoStills(Osie):
 
     def recorded_of(self, video: str) -> dict[str, Viewers]:
         """Return image -> what every viewer fixated."""
-        return _recorded(self.fixations_file(video))
+        return read_fixations(self.fixations_file(video))
 
     def truth(self, shard: str) -> NDArray[np.float32]:
         """Return the true gaze density of every image, n x rows x columns over its area; each sums to 1.
@@ -82,26 +82,25 @@ class DemoStills(Osie):
             ) from None
 
 
-_recorded = functools.lru_cache(maxsize=4)(read_fixations)
-
-
 def scenes(shard: str) -> list[str]:
     """Return the names of the scenes that a shard's images show, such as ``demo_pan_102_640x480``.
 
     Raises
     ------
     DataError
-        If the name is not that of a shard, ``train_<number>`` or ``test_<number>``.
+        If the name is not that of a shard, ``train_00`` to ``train_09`` or ``test_00`` to ``test_09``.
     """
-    part, _, number = shard.partition("_")
-    if part not in _FIRST or not number.isdecimal() or int(number) >= 10:
+    found = re.fullmatch("(train|test)_0([0-9])", shard)
+    if not found:
         raise DataError(shard, "is no shard of demo_stills", "Use one of resources/splits/demo_stills.csv")
-    first = _FIRST[part] + IMAGES * int(number)
+    first = _FIRST[found[1]] + IMAGES * int(found[2])
     return [f"demo_{KINDS[n % len(KINDS)]}_{n}_{_SIZE[0]}x{_SIZE[1]}" for n in range(first, first + IMAGES)]
 
 
 def generate(shard: str, root: Path, seed: int) -> None:
-    """Write one shard: images, fixations, true densities and, last, the manifest. The same arguments give the same bytes.
+    """Write one shard: images, fixations, true densities and, last, the manifest.
+
+    The same arguments give the same bytes.
 
     Parameters
     ----------
@@ -139,8 +138,8 @@ def generate(shard: str, root: Path, seed: int) -> None:
     with atomic(folder / "truth.h5") as part, h5py.File(part, "w") as file:
         data = file.create_dataset("density", data=np.stack(truths), compression="gzip", shuffle=True)
         data.attrs["description"] = (
-            "synthetic: the true gaze density of made-up scenes, from which their viewers were drawn; images x rows x columns, "
-            "each sums to 1"
+            "synthetic: the true gaze density of made-up scenes, from which their viewers were drawn; "
+            "images x rows x columns, each sums to 1"
         )
     write_manifest(folder)
 
