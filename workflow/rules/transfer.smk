@@ -327,7 +327,8 @@ rule still_gallery:
     """Still images with predicted motion, gaze, and the maps of several rows: the paper's figures 6 and 7."""
     input:
         script=smk_script("still_gallery"),
-        code=smk_code("still_gallery"),
+        code=smk_code("still_gallery", f"datasets.{smk_reader(smk_still.config.dataset)}"),
+        raw=[path for shard in smk_still.test for path in smk_still.raw_video(shard)],
         models=[
             f"results/{STILLS}/models/{net}/seed{smk_still.seeds[0]}/model.safetensors"
             for net in smk_still.models
@@ -346,7 +347,8 @@ rule still_gallery:
     conda:
         "../../envs/train.yaml"
     params:
-        cfg=smk_still.params("gaze"),
+        cfg=smk_still.params("dataset", "gaze"),
+        root=smk_still.raw,
         nets=smk_still.models,
         baselines=smk_still.timed_baselines(),
         size=smk_size(smk_still),
@@ -354,8 +356,8 @@ rule still_gallery:
         shards=smk_still.test,
         results=smk_still_results,
     shell:
-        "python {input.script} --results {params.results:q} --shards {params.shards:q} --nets {params.nets}"
-        " --baselines {params.baselines:q} {params.size} --seed {params.seed} --params {params.cfg:q} --out {output:q}"
+        "python {input.script} --results {params.results:q} --raw {params.root:q} --shards {params.shards:q}"
+        " --nets {params.nets} --baselines {params.baselines:q} {params.size} --seed {params.seed} --params {params.cfg:q} --out {output:q}"
         " --log {log:q}"
 
 
