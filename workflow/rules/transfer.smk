@@ -348,7 +348,7 @@ rule still_gallery:
         "../../envs/train.yaml"
     params:
         cfg=smk_still.params("dataset", "gaze"),
-        root=smk_still.raw,
+        root=smk_raw,
         nets=smk_still.models,
         baselines=smk_still.timed_baselines(),
         size=smk_size(smk_still),
