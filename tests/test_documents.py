@@ -54,6 +54,25 @@ def test_recorded_differences_to_the_best_baseline(name):
         assert row.difference == pytest.approx(means, abs=3e-6, nan_ok=True)
 
 
+def test_recorded_table3():
+    """Table, scores per image and provenance are of one run; the ablation is the difference of the rows."""
+    folder = ROOT / "docs/results/osie"
+    table = pd.read_csv(folder / "table3.csv").set_index("model")
+    images = pd.read_csv(folder / "table3_per_image.csv")
+    provenance = json.loads((folder / "table3_provenance.json").read_text())
+    assert images["video"].nunique() == table.loc["early", "n_images"] == 140
+    means = images.groupby(["model", "video"])["sauc"].mean().groupby("model").mean()
+    for model in provenance["rows"]:
+        assert table.loc[model, "sauc"] == pytest.approx(means[model], abs=1e-5)
+        assert table.loc[model, "seeds"] == len(provenance["rows"][model])
+    ablation = pd.read_csv(folder / "table3_ablation.csv")
+    for row in ablation[ablation["metric"] == "sauc"].itertuples():
+        assert row.difference == pytest.approx(means["early"] - means[row.reference], abs=1e-5)
+    assert provenance["config"]["transfer"]["dataset"]["name"] == "osie"
+    said = (folder / "table3.md").read_text()
+    assert all(text in said for text in provenance["verdicts"].values())
+
+
 def test_links_of_the_documents_exist():
     """No dead relative link in any Markdown file."""
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks/README.md"]:
