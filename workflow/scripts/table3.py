@@ -33,7 +33,11 @@ def of_motion(path: Path | None) -> dict[str, str]:
     found = pd.read_csv(path).set_index("model")
     cells = [
         f"{name}: error {row['epe']:.2f} [{row['epe_lo']:.2f}, {row['epe_hi']:.2f}], "
-        f"correlation of magnitude {row['magnitude_cc']:.2f}"
+        + (
+            "no correlation of magnitude is defined"
+            if pd.isna(row["magnitude_cc"])
+            else f"correlation of magnitude {row['magnitude_cc']:.2f}"
+        )
         for name, row in found.iterrows()
     ]
     return {
