@@ -60,8 +60,8 @@ def test_recorded_table3():
     table = pd.read_csv(folder / "table3.csv").set_index("model")
     images = pd.read_csv(folder / "table3_per_image.csv")
     provenance = json.loads((folder / "table3_provenance.json").read_text())
-    assert images["video"].nunique() == table.loc["early", "n_images"] == 140
-    means = images.groupby(["model", "video"])["sauc"].mean().groupby("model").mean()
+    assert images["image"].nunique() == table.loc["early", "n_images"] == 140
+    means = images.groupby(["model", "image"])["sauc"].mean().groupby("model").mean()
     for model in provenance["rows"]:
         assert table.loc[model, "sauc"] == pytest.approx(means[model], abs=1e-5)
         assert table.loc[model, "seeds"] == len(provenance["rows"][model])

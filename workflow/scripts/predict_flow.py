@@ -6,10 +6,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from dynsal import script
-from dynsal.clips import Clip, create, describe, flow_step
+from dynsal.clips import Clip, create, describe
 from dynsal.device import limit_threads, pick_device
 from dynsal.fileio import sha256
 from dynsal.static_prediction import StaticFlow
+
+STEP = 1 / 1024
+"""Rounding of the stored fields in pixels: a net in doubt predicts far weaker motion than is measured in videos."""
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -18,7 +21,7 @@ def main(arguments: argparse.Namespace) -> None:
     model = StaticFlow(arguments.model, pick_device())
     with (
         Clip(arguments.frames) as clip,
-        create(arguments.out, clip.size, flow_step=flow_step(clip.size[0])) as writer,
+        create(arguments.out, clip.size, flow_step=STEP) as writer,
     ):
         images = (clip.bgr(position) for position in range(len(clip)))
         fields = tqdm(model.stream(images), total=len(clip), disable=None, leave=False)

@@ -54,7 +54,7 @@ MOTION = (
     "figures/motion.png",
 )
 """What belongs to Table 3 and lies with the videos that the nets come from."""
-AS_JPEG = ("figures/gallery.png", "figures/still_gallery.png")
+AS_JPEG = ("figures/gallery.png", "figures/still_gallery.png", "figures/motion.png")
 BLOCK = re.compile(r"(<!-- demo table -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
