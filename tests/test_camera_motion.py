@@ -71,6 +71,15 @@ def test_without_a_dominant_motion_the_camera_rests():
     np.testing.assert_array_equal(remove_camera(flow), flow)
 
 
+def test_a_horizon_within_the_picture_is_no_camera_motion():
+    """Beside it the homography sends pixels anywhere; the field comes back as it is."""
+    x, y = np.moveaxis(pixel_grid(96, 128), -1, 0)
+    depth = 1 - x / 100.3
+    flow = np.dstack([x / depth - x, y / depth - y]).astype(np.float32)
+    assert np.abs(flow).max() > 1000
+    np.testing.assert_array_equal(remove_camera(flow), flow)
+
+
 def test_stillness_stays_still():
     """To far less than the 1/64 pixel that clips store."""
     assert np.abs(remove_camera(np.zeros((HEIGHT, WIDTH, 2), np.float16))).max() < 1e-9

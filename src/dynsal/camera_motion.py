@@ -20,6 +20,10 @@ SUPPORT = 0.3
 """Share of the matches that must support a homography; with fewer the camera is taken to rest."""
 
 
+FARTHEST = 0.5
+"""Largest plausible motion of the camera between two frames, as a fraction of the picture's longer side."""
+
+
 def pixel_grid(height: int, width: int) -> Field:
     """Return the x and y of every pixel, H x W x 2."""
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
@@ -27,7 +31,7 @@ def pixel_grid(height: int, width: int) -> Field:
 
 
 def camera_field(flow: NDArray[np.floating]) -> Field:
-    """Return the flow that the camera alone would cause, H x W x 2 in pixels; zero if no homography is found.
+    """Return the flow that the camera alone would cause, H x W x 2 in pixels; zero if no plausible homography is found.
 
     Parameters
     ----------
@@ -44,7 +48,12 @@ def camera_field(flow: NDArray[np.floating]) -> Field:
     if matrix is None or inliers.mean() < SUPPORT:
         return np.zeros((height, width, 2), np.float32)
     moved = cv2.perspectiveTransform(grid.reshape(1, -1, 2), matrix).reshape(height, width, 2)
-    return np.asarray(moved - grid, np.float32)
+    field = np.asarray(moved - grid, np.float32)
+    # A homography whose horizon crosses the picture sends pixels beside it anywhere.
+    farthest = np.hypot(field[..., 0], field[..., 1]).max()
+    if not farthest <= FARTHEST * max(height, width):
+        return np.zeros((height, width, 2), np.float32)
+    return field
 
 
 def remove_camera(flow: NDArray[np.floating]) -> Field:
