@@ -14,6 +14,7 @@ COMMANDS = {
     "score": "score saliency maps against gaze",
     "validate": "check a folder of your own videos and gaze, and draw the gaze on sample frames",
     "import-asc": "fixations from EyeLink's .asc files to a gaze.csv",
+    "info": "versions, devices, data sets, models, weights and metrics: for a bug report",
     "export": "write a trained net for other programs (safetensors, ONNX)",
 }
 """Command -> what it does in a line; its module has ``add_arguments(parser)`` and ``run(arguments) -> int | None``."""

@@ -145,6 +145,19 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise DataError(path, f"is no model of this package ({error})", "Train it again") from None
 
 
+def copy_with_header(source: Path, path: Path, key: str, text: str) -> None:
+    """Copy a .safetensors file, with one more entry in its header.
+
+    Raises
+    ------
+    DataError
+        If the source is missing or damaged, or no space is left.
+    """
+    tensors, header = _read(Path(source))
+    with atomic(Path(path)) as part:
+        save_file(tensors, part, metadata={**header, key: text})
+
+
 def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, dict[str, Any]]:
     """Return the net of a model file, rebuilt from its own metadata, in evaluation mode, and that metadata.
 
