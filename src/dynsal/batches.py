@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple, Protocol, Self
@@ -81,15 +81,22 @@ class BatchOrder:
 
 
 class StepSampler(Sampler[list[int]]):
-    """The batches of steps ``start`` to ``stop``, for torch's ``DataLoader(batch_sampler=...)``."""
+    """The batches of steps ``start`` to ``stop``, or the ``part`` of each, for ``DataLoader(batch_sampler=...)``."""
 
-    def __init__(self, order: BatchOrder, start: int, stop: int) -> None:
+    def __init__(
+        self,
+        order: BatchOrder,
+        start: int,
+        stop: int,
+        part: Callable[[Sequence[int]], list[int]] = list,
+    ) -> None:
         self._order = order
         self._steps = range(start, stop)
+        self._part = part
 
     def __iter__(self) -> Iterator[list[int]]:
         """Yield one list of indices per step."""
-        return (self._order.batch(step) for step in self._steps)
+        return (self._part(self._order.batch(step)) for step in self._steps)
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -128,7 +135,7 @@ class Loader:
     device
         Where the batches are going.
     lock
-        Number of an open file that the workers must close.
+        Number of an open file that the workers must close, if there is one.
     """
 
     def __init__(
@@ -137,7 +144,7 @@ class Loader:
         batches: Sampler[list[int]] | list[list[int]],
         workers: int,
         device: torch.device,
-        lock: int,
+        lock: int | None,
     ) -> None:
         self._closed = multiprocessing.RawValue("b", 0)
         parallel: dict[str, Any] = {}
@@ -195,8 +202,9 @@ def _collate(items: list[Any]) -> Any:
     return failures[0] if failures else default_collate(items)
 
 
-def _prepare_worker(lock: int, closed: Any, _number: int) -> None:
-    os.close(lock)
+def _prepare_worker(lock: int | None, closed: Any, _number: int) -> None:
+    if lock is not None:
+        os.close(lock)
 
     def terminate(_kind: int, _frame: FrameType | None) -> None:
         if closed.value:

@@ -26,6 +26,11 @@ class OptimiserConfig(Section):
     warmup_iters: Annotated[int, Field(ge=0)] = Field(0, description="Iterations of linear warm-up.")
     max_iters: Count = Field(200_000, description="Iterations in all.")
     batch_size: Count = Field(2, description="Frames per iteration; a batch never mixes resolutions.")
+    accumulate: Count = Field(
+        1,
+        description="Passes per iteration: each computes batch_size / accumulate frames, so that large batches fit a GPU; the "
+        "result is the same to rounding.",
+    )
     grad_clip: Positive | None = Field(None, description="Clip the gradient's norm; `null` does not.")
     amp: bool = Field(False, description="bfloat16 mixed precision, on a GPU only.")
     channels_last: bool = Field(

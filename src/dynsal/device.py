@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import logging
 import math
 import os
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from dynsal.errors import DataError
 
+log = logging.getLogger(__name__)
+
 
 def pick_device(wanted: str | None = None) -> torch.device:
-    """Return the device of that name; without one the first CUDA device if there is any, else the CPU.
+    """Return the device of that name; without one a CUDA device if there is any, else the CPU.
+
+    The CUDA device is the first, or, among the processes that torchrun started, that of this process's number.
 
     Raises
     ------
@@ -24,7 +33,11 @@ def pick_device(wanted: str | None = None) -> torch.device:
         raise DataError(wanted, "there is no such device here", "Use --device cpu")
     if wanted:
         return torch.device(wanted)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return (
+        torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        if torch.cuda.is_available()
+        else torch.device("cpu")
+    )
 
 
 def usable_cpus(
@@ -55,6 +68,42 @@ def limit_threads(count: int) -> int:
     with contextlib.suppress(RuntimeError):  # can be set only once per process
         torch.set_num_interop_threads(1)
     return threads
+
+
+@contextlib.contextmanager
+def gpu_slot(device: torch.device) -> Iterator[torch.device]:
+    """Yield a GPU that no other training of this user on this machine has, waiting for one; a CPU as it is.
+
+    Nobody waits where a scheduler or the user has chosen (CUDA_VISIBLE_DEVICES is set), where torchrun has
+    (LOCAL_RANK), or where DYNSAL_SHARE_GPUS says that trainings may share one. The lock of a killed process is free.
+    """
+    chosen = {"CUDA_VISIBLE_DEVICES", "LOCAL_RANK", "DYNSAL_SHARE_GPUS"} & set(os.environ)
+    if device.type != "cuda" or chosen:
+        yield device
+        return
+    folder = Path(tempfile.gettempdir()) / f"dynsal-gpus-{os.getuid()}"
+    with free_slot(torch.cuda.device_count(), folder) as number:
+        yield torch.device("cuda", number)
+
+
+@contextlib.contextmanager
+def free_slot(count: int, folder: Path, poll_seconds: float = 1.0) -> Iterator[int]:
+    """Yield a number below ``count`` that nobody else holds, waiting for one; the numbers are lock files in ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    told = False
+    while True:
+        for number in range(count):
+            with (folder / f"{number}.lock").open("a") as handle:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield number
+                return
+        if not told:
+            log.info("all %d GPUs are in use by other trainings (%s): waiting", count, folder)
+            told = True
+        time.sleep(poll_seconds)
 
 
 def _groups(root: Path, membership: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,11 +78,12 @@ def in_one_line(error: ValidationError) -> str:
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
     """Run a script's work with logging set up; end with status 1 and one clear line on expected errors."""
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if arguments.log:
+    leads = os.environ.get("RANK", "0") == "0"  # of several processes under torchrun one talks
+    if arguments.log and leads:
         arguments.log.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(arguments.log, mode="w", encoding="utf-8"))
     logging.basicConfig(
-        level=logging.INFO,
+        level=logging.INFO if leads else logging.WARNING,
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%H:%M:%S",
         handlers=handlers,

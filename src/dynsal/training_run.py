@@ -18,9 +18,10 @@ from dynsal import provenance
 from dynsal.batches import Samples
 from dynsal.code_inputs import code
 from dynsal.config_train import OptimiserConfig
-from dynsal.device import pick_device, usable_cpus
+from dynsal.device import gpu_slot, pick_device, usable_cpus
 from dynsal.fileio import digest, sampled_sha256, sha256, write_json, write_text
 from dynsal.losses import Objective
+from dynsal.teams import team
 from dynsal.training import Job, save_model, train
 
 _TIMES = ("seconds", "wait_seconds")
@@ -103,10 +104,14 @@ def carry_out(
     """
     device, start = pick_device(), time.time()
     mark = fingerprint(run, files)
-    # One loader process keeps a GPU fed; on a CPU it would only take a core from the net.
-    workers = max(0, min(4, usable_cpus() - 1)) if device.type == "cuda" else 0
-    job = Job(run.config, run.objective, run.seed, places.checkpoints, mark, device, workers)
-    outcome = train(run.net, samples, job, checks)
+    with gpu_slot(device) as device, team(device) as members:
+        # One loader process keeps a GPU fed; on a CPU it would only take a core from the net.
+        spare = usable_cpus() // members.size - 1
+        workers = max(0, min(4, spare)) if device.type == "cuda" else 0
+        job = Job(run.config, run.objective, run.seed, places.checkpoints, mark, device, workers, members)
+        outcome = train(run.net, samples, job, checks)
+        if not members.leads:
+            return
     meta = {**run.meta, "step": outcome.step}
     save_model(places.model, run.net, meta)
     history = pd.DataFrame(outcome.history)
@@ -119,7 +124,8 @@ def carry_out(
             **provenance.record(Path(__file__).resolve().parents[2]),
             **meta,
             **record,
-            "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+            "device": torch.cuda.get_device_name(device) if on_gpu else "cpu",
+            "processes": members.size,
             "threads": run.threads,
             "fingerprint": mark,
             "best_validation_loss": outcome.best_score,
@@ -127,7 +133,7 @@ def carry_out(
             "training_seconds": round(seconds["seconds"], 1),
             "waiting_for_data_seconds": round(seconds["wait_seconds"], 2),
             "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            "peak_gpu_memory_mib": round(torch.cuda.max_memory_allocated() / 2**20) if on_gpu else None,
+            "peak_gpu_memory_mib": round(torch.cuda.max_memory_allocated(device) / 2**20) if on_gpu else None,
         },
     )
 

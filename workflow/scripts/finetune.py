@@ -16,6 +16,7 @@ from dynsal.losses import saliency_objective
 from dynsal.nets import REGISTRY, build
 from dynsal.nets.weights import describe_initial
 from dynsal.samples import ClipSamples, still_sources
+from dynsal.teams import share_out
 from dynsal.training_run import Places, Run, as_json, carry_out
 
 log = logging.getLogger("dynsal")
@@ -23,13 +24,14 @@ log = logging.getLogger("dynsal")
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
+    share_out(arguments.processes)
     params = script.read_params(arguments)
     model = StillModelConfig.model_validate_json(arguments.model)
     if (model.start is None) != (arguments.init is None):
         raise DataError(
             "--init", f"{arguments.name} starts from {model.start}", "Give --init with its weights"
         )
-    threads = limit_threads(arguments.threads)
+    threads = limit_threads(arguments.threads // arguments.processes)
     inputs = REGISTRY[model.arch].inputs
     moving = "flow" in inputs and model.motion == "predicted"
     files = still_sources(arguments.results, arguments.shards, moving)
@@ -107,6 +109,9 @@ if __name__ == "__main__":
         "--checkpoints", type=Path, required=True, help="folder for checkpoints, not an output"
     )
     parser.add_argument("--threads", type=int, default=8, help="at most; never more than the CPUs at hand")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="that share the training, one per GPU or some threads each"
+    )
     parser.add_argument("--out", type=Path, required=True, help="model.safetensors")
     parser.add_argument("--history", type=Path, required=True, help="history.csv")
     parser.add_argument("--provenance", type=Path, required=True, help="provenance.json")

@@ -14,6 +14,7 @@ from dynsal.losses import saliency_objective
 from dynsal.nets import REGISTRY, build
 from dynsal.nets.weights import describe_initial
 from dynsal.samples import ClipSamples, sources
+from dynsal.teams import share_out
 from dynsal.training_run import Places, Run, as_json, carry_out
 
 log = logging.getLogger("dynsal")
@@ -33,9 +34,10 @@ def initial_file(init: str, given: Path | None) -> Path | None:
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
+    share_out(arguments.processes)
     params = script.read_params(arguments)
     model = ModelConfig.model_validate_json(arguments.model)
-    threads = limit_threads(arguments.threads)
+    threads = limit_threads(arguments.threads // arguments.processes)
     initial = initial_file(params.net.init, arguments.init)
     inputs = REGISTRY[model.arch].inputs
     files = sources(arguments.results, arguments.videos, model.augment)
@@ -112,6 +114,9 @@ if __name__ == "__main__":
         "--checkpoints", type=Path, required=True, help="folder for checkpoints, not an output"
     )
     parser.add_argument("--threads", type=int, default=8, help="at most; never more than the CPUs at hand")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="that share the training, one per GPU or some threads each"
+    )
     parser.add_argument("--out", type=Path, required=True, help="model.safetensors")
     parser.add_argument("--history", type=Path, required=True, help="history.csv")
     parser.add_argument("--provenance", type=Path, required=True, help="provenance.json")

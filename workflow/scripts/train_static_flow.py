@@ -15,15 +15,17 @@ from dynsal.motion_samples import MotionSamples, Objective
 from dynsal.nets.static_flow import build_static_flow
 from dynsal.nets.walker_weights import load_walker
 from dynsal.static_prediction import KIND
+from dynsal.teams import share_out
 from dynsal.training_run import Places, Run, as_json, carry_out
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
+    share_out(arguments.processes)
     config = script.read_params(arguments).static_flow
     if (config.weights == "walker") != (arguments.caffemodel is not None):
         raise DataError("--caffemodel", f"static_flow.weights is {config.weights}", "Give it for walker only")
-    threads = limit_threads(arguments.threads)
+    threads = limit_threads(arguments.threads // arguments.processes)
     codebook = read_codebook(arguments.codebook)
     net = build_static_flow(config, arguments.seed)
     optimiser = config.train
@@ -69,6 +71,9 @@ if __name__ == "__main__":
         "--checkpoints", type=Path, required=True, help="folder for checkpoints, not an output"
     )
     parser.add_argument("--threads", type=int, default=8, help="at most; never more than the CPUs at hand")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="that share the training, one per GPU or some threads each"
+    )
     parser.add_argument("--out", type=Path, required=True, help="model.safetensors")
     parser.add_argument("--history", type=Path, required=True, help="history.csv")
     parser.add_argument("--provenance", type=Path, required=True, help="provenance.json")
