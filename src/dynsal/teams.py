@@ -110,11 +110,11 @@ def team(device: torch.device) -> Iterator[Team]:
 
 
 def share_out(processes: int) -> None:
-    """Start this very command again as so many processes under torchrun, in place of this one; with 1, do nothing.
+    """Start this very command again as so many processes under torchrun, in place of this one; with 0 or 1, do nothing.
 
     In a process that torchrun has started, do nothing either.
     """
-    if processes == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+    if processes <= 1 or "TORCHELASTIC_RUN_ID" in os.environ:
         return
     words = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *sys.argv]
     log.info("%d processes share this training", processes)

@@ -36,4 +36,5 @@ rule train:
         "python {input.script} --name {wildcards.model} --model {params.model:q} --seed {wildcards.seed}"
         " --results {params.results:q} --videos {params.videos:q} --validation {params.validation:q}"
         " --params {params.cfg:q} --init {input.init:q} --checkpoints {params.checkpoints:q} --threads {threads}"
+        " --processes {resources.gpu}"
         " --out {output.model:q} --history {output.history:q} --provenance {output.provenance:q} --log {log:q}"

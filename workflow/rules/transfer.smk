@@ -78,7 +78,7 @@ rule train_static_flow:
     shell:
         "python {input.script} --motion {input.motion:q} --validation {input.validation:q} --codebook {input.codebook:q}"
         " --caffemodel {input.caffemodel:q} --seed {params.seed} --params {params.cfg:q}"
-        " --checkpoints {params.checkpoints:q} --threads {threads} --out {output.model:q}"
+        " --checkpoints {params.checkpoints:q} --threads {threads} --processes {resources.gpu} --out {output.model:q}"
         " --history {output.history:q} --provenance {output.provenance:q} --log {log:q}"
 
 
@@ -169,7 +169,7 @@ rule finetune:
     shell:
         "python {input.script} --name {wildcards.net} --model {params.model:q} --seed {wildcards.seed}"
         " --results {params.results:q} --shards {params.shards:q} --validation {params.validation:q}"
-        " --params {params.cfg:q} --init {input.init:q} --checkpoints {params.checkpoints:q} --threads {threads}"
+        " --params {params.cfg:q} --init {input.init:q} --checkpoints {params.checkpoints:q} --threads {threads} --processes {resources.gpu}"
         " --out {output.model:q} --history {output.history:q} --provenance {output.provenance:q} --log {log:q}"
 
 

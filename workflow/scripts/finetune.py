@@ -31,7 +31,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise DataError(
             "--init", f"{arguments.name} starts from {model.start}", "Give --init with its weights"
         )
-    threads = limit_threads(arguments.threads // arguments.processes)
+    threads = limit_threads(arguments.threads // max(1, arguments.processes))
     inputs = REGISTRY[model.arch].inputs
     moving = "flow" in inputs and model.motion == "predicted"
     files = still_sources(arguments.results, arguments.shards, moving)
@@ -110,7 +110,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--threads", type=int, default=8, help="at most; never more than the CPUs at hand")
     parser.add_argument(
-        "--processes", type=int, default=1, help="that share the training, one per GPU or some threads each"
+        "--processes", type=int, default=1, help="that share the training, one per GPU; 0 is 1"
     )
     parser.add_argument("--out", type=Path, required=True, help="model.safetensors")
     parser.add_argument("--history", type=Path, required=True, help="history.csv")

@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
     share_out(arguments.processes)
     params = script.read_params(arguments)
     model = ModelConfig.model_validate_json(arguments.model)
-    threads = limit_threads(arguments.threads // arguments.processes)
+    threads = limit_threads(arguments.threads // max(1, arguments.processes))
     initial = initial_file(params.net.init, arguments.init)
     inputs = REGISTRY[model.arch].inputs
     files = sources(arguments.results, arguments.videos, model.augment)
@@ -115,7 +115,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--threads", type=int, default=8, help="at most; never more than the CPUs at hand")
     parser.add_argument(
-        "--processes", type=int, default=1, help="that share the training, one per GPU or some threads each"
+        "--processes", type=int, default=1, help="that share the training, one per GPU; 0 is 1"
     )
     parser.add_argument("--out", type=Path, required=True, help="model.safetensors")
     parser.add_argument("--history", type=Path, required=True, help="history.csv")

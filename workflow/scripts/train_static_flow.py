@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     config = script.read_params(arguments).static_flow
     if (config.weights == "walker") != (arguments.caffemodel is not None):
         raise DataError("--caffemodel", f"static_flow.weights is {config.weights}", "Give it for walker only")
-    threads = limit_threads(arguments.threads // arguments.processes)
+    threads = limit_threads(arguments.threads // max(1, arguments.processes))
     codebook = read_codebook(arguments.codebook)
     net = build_static_flow(config, arguments.seed)
     optimiser = config.train
@@ -72,7 +72,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--threads", type=int, default=8, help="at most; never more than the CPUs at hand")
     parser.add_argument(
-        "--processes", type=int, default=1, help="that share the training, one per GPU or some threads each"
+        "--processes", type=int, default=1, help="that share the training, one per GPU; 0 is 1"
     )
     parser.add_argument("--out", type=Path, required=True, help="model.safetensors")
     parser.add_argument("--history", type=Path, required=True, help="history.csv")
