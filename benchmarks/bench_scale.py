@@ -1,0 +1,85 @@
+"""Planning a large data set: time, memory and files of `snakemake -n` for a generated folder of so many videos.
+
+The videos are empty files: nothing but names is read to plan. Printed per size: jobs, seconds, peak memory, and the
+files that a finished run leaves, by counting the planned outputs, logs and benchmarks and Snakemake's own records.
+
+python benchmarks/bench_scale.py --videos 100 1000 10000
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from _common import Usage, at_most, begin, fresh_checkout, measured, parser, show
+
+TARGET_S, TARGET_MIB = 300.0, 2048.0
+"""For 10,000 videos."""
+TEST_SHARE = 5
+"""Every n-th video is a test video."""
+
+
+def make_folder(root: Path, count: int) -> None:
+    """Write a data set of empty videos."""
+    videos, gaze = root / "videos", root / "gaze"
+    videos.mkdir(parents=True)
+    gaze.mkdir()
+    names = [f"v{number:06d}" for number in range(count)]
+    for name in names:
+        (videos / f"{name}.mp4").touch()
+        (gaze / f"{name}.csv").touch()
+    lines = [f"{name},{'test' if number % TEST_SHARE == 0 else 'train'}" for number, name in enumerate(names)]
+    (root / "split.csv").write_text("video,split\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    (root / "dataset.yaml").write_text("px_per_deg: 30.0\n", encoding="utf-8")
+
+
+def plan(checkout: Path, target: str) -> tuple[Usage, int, dict[str, int]]:
+    """Plan a target; return what it took, the number of jobs, and how many files of each kind it would leave."""
+    words = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        checkout / "Snakefile",
+        "--directory",
+        checkout,
+    ]
+    profile = ["--configfile", checkout / "config" / "large.yaml"]
+    usage = measured([*words, *profile, "--dry-run", "--quiet", "rules", "--", target], checkout)
+    text = (checkout / "output.txt").read_text(encoding="utf-8")
+    jobs = next(int(line.split()[1]) for line in text.splitlines() if line.startswith("total "))
+    measured([*words, *profile, "--dry-run", "--quiet", "host", "--", target], checkout)
+    found = {"outputs": 0, "logs": 0, "benchmarks": 0}
+    for line in (checkout / "output.txt").read_text(encoding="utf-8").splitlines():
+        key, _, names = line.strip().partition(": ")
+        kind = {"output": "outputs", "log": "logs", "benchmark": "benchmarks"}.get(key)
+        if kind:
+            found[kind] += len(names.split(", "))
+    return usage, jobs, {**found, "Snakemake's records": found["outputs"]}
+
+
+def main() -> None:
+    """Measure and print."""
+    options = parser(__doc__)
+    options.add_argument("--videos", type=int, nargs="+", default=[100, 1000, 10_000])
+    options.add_argument("--target", default="results/table1.csv")
+    chosen = options.parse_args()
+    begin(f"snakemake --dry-run of {chosen.target} for a folder of empty videos")
+    for count in chosen.videos:
+        with tempfile.TemporaryDirectory() as temporary:
+            checkout = fresh_checkout(Path(temporary))
+            make_folder(checkout / "my_videos", count)
+            template = (checkout / "config" / "folder.yaml").read_text(encoding="utf-8")
+            (checkout / "config" / "large.yaml").write_text(template, encoding="utf-8")
+            usage, jobs, files = plan(checkout, chosen.target)
+        large = count == 10_000
+        time_target = at_most(usage.seconds, TARGET_S, "s") if large else ""
+        memory_target = at_most(usage.peak_mib, TARGET_MIB, "MiB") if large else ""
+        show(f"{count} videos, {jobs} jobs", f"{usage.seconds:.1f} s", target=time_target)
+        show("  peak memory", f"{usage.peak_mib:.0f} MiB", target=memory_target)
+        show("  files of a finished run", f"{sum(files.values()):,}", target=f"{files}")
+
+
+if __name__ == "__main__":
+    main()
