@@ -90,6 +90,20 @@ def costs(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["step", "jobs", "wall_s", "longest_s", "peak_mib"])
 
 
+def jobs(folder: Path) -> pd.DataFrame:
+    """Return every job of Snakemake's benchmark files ``<folder>/<step>/**/<job>.tsv``, the longest first.
+
+    Columns: step, job, wall_s, peak_mib (NaN as in `costs`), cpu_percent (mean load; 100 is one core).
+    """
+    rows = []
+    for path in sorted(folder.rglob("*.tsv")):
+        step, *job = path.relative_to(folder).with_suffix("").parts
+        for row in pd.read_csv(path, sep="\t", na_values="-").itertuples(index=False):
+            rows.append((step, "/".join(job), float(row.s), float(row.max_rss), float(row.mean_load)))
+    table = pd.DataFrame(rows, columns=["step", "job", "wall_s", "peak_mib", "cpu_percent"])
+    return table.sort_values("wall_s", ascending=False, kind="stable", ignore_index=True)
+
+
 def initial_weights(trainings: Mapping[str, Mapping[str, Any]]) -> str:
     """Return which weights the nets started from, in words for a table's notes.
 

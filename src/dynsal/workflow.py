@@ -212,6 +212,11 @@ class Plan:
         """Return the files with one map of every baseline and test video, for the gallery."""
         return [f"results/{self.ds}/maps/{name}/{video}.h5" for name in self.baselines for video in self.test]
 
+    def viewed(self, most: int = 8) -> list[str]:
+        """Return the test videos that the viewer shows: all, or ``most`` of them evenly spread over the split list."""
+        count = min(most, len(self.test))
+        return [self.test[place * len(self.test) // count] for place in range(count)]
+
     def sections(self, *whole: str, **keys: Sequence[str]) -> str:
         """Return whole sections and single keys of others as one stable JSON string."""
         return json.dumps(

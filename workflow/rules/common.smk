@@ -114,3 +114,15 @@ def smk_still_figures():
     return expand(f"results/{plan.ds}/figures/still_gallery.{{kind}}", kind=kinds) + expand(
         f"results/{DS}/figures/motion.{{kind}}", kind=kinds
     )
+
+
+def smk_shown(picture, title):
+    """Return a picture's PNG, marked for the report, and its PDF."""
+    name = picture.rsplit("/", 1)[1]
+    shown = report(
+        f"{picture}.png",
+        category="3 Figures",
+        labels={"figure": title, "data set": "{ds}"},
+        caption=f"../report/{name}.rst",
+    )
+    return [shown, f"{picture}.pdf"]
