@@ -194,7 +194,7 @@ def trainings(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
                 "run": run,
                 "device": record["device"],
                 "iterations": record["step"],
-                "training s": float(record["training_seconds"]),
+                "training s": f"{record['training_seconds']:.1f}",
                 "peak MiB": record["peak_memory_mib"],
                 "peak GPU MiB": record["peak_gpu_memory_mib"] or "",
                 "initial weights": weights.get("file", weights["weights"]),

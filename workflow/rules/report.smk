@@ -139,6 +139,8 @@ rule table_page:
         ),
     log:
         "logs/{ds}/report/table{n}.log",
+    wildcard_constraints:
+        ds="|".join(smk_plans),
     conda:
         "../../envs/tables.yaml"
     shell:
@@ -163,6 +165,8 @@ rule provenance_page:
         ),
     log:
         "logs/{ds}/report/provenance{n}.log",
+    wildcard_constraints:
+        ds="|".join(smk_plans),
     conda:
         "../../envs/tables.yaml"
     shell:
@@ -188,6 +192,8 @@ rule runtimes_page:
         ),
     log:
         "logs/{ds}/report/runtimes.log",
+    wildcard_constraints:
+        ds="|".join(smk_plans),
     conda:
         "../../envs/tables.yaml"
     params:
