@@ -188,7 +188,7 @@ def trainings(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Return one row per training, of what its record says."""
     rows = []
     for run, record in records.items():
-        weights = record["initial_weights"]
+        weights = record.get("initial_weights", {"weights": "not recorded"})  # older records
         rows.append(
             {
                 "run": run,
