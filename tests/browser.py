@@ -34,7 +34,9 @@ def chromium(profile: Path) -> Iterator[Any]:
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = selenium.Chrome(options=options, service=Service(steering))  # a given path: nothing is looked for
+    driver = selenium.Chrome(
+        options=options, service=Service(steering)
+    )  # a given path: nothing is looked for
     try:
         driver.set_script_timeout(60)
         yield driver

@@ -22,20 +22,23 @@ def rows(page: str) -> list[list[str]]:
     """Return the text of the cells of a page's first table."""
     body = re.search(r"<tbody>(.*?)</tbody>", page, re.DOTALL)[1]
     cells = re.compile(r"<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL)
-    return [[unescape(re.sub("<[^>]*>", " ", cell)).strip() for cell in cells.findall(row)] for row in body.split("<tr")[1:]]
+    return [
+        [unescape(re.sub("<[^>]*>", " ", cell)).strip() for cell in cells.findall(row)]
+        for row in body.split("<tr")[1:]
+    ]
 
 
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_recorded_tables(path):
     """Every cell and every note of the recorded tables is on the page, and it fits into the report."""
     text = path.read_text(encoding="utf-8")
-    details = {
-        csv.stem: pd.read_csv(csv) for csv in path.parent.glob(f"{path.stem}_*.csv")
-    }
+    details = {csv.stem: pd.read_csv(csv) for csv in path.parent.glob(f"{path.stem}_*.csv")}
     page = pages.table_page("A table", text, details)
     frame, notes = pages.read_markdown(text)
     assert len(frame) >= 8
-    assert [re.sub(r"\s+", " ", cell) for row in rows(page) for cell in row] == frame.to_numpy().ravel().tolist()
+    assert [
+        re.sub(r"\s+", " ", cell) for row in rows(page) for cell in row
+    ] == frame.to_numpy().ravel().tolist()
     assert len(re.findall("^- ", text, re.MULTILINE)) == len(notes)
     assert all(note in unescape(page) for note in notes.values())
     assert len(page.encode()) < PAGE_LIMIT
@@ -58,7 +61,9 @@ def test_best():
 
 def test_table():
     """Markup is escaped, numbers are marked as such, missing ones stay empty, and bold cells are bold."""
-    frame = pd.DataFrame({"name": ["<b>", "y"], "x": [0.12345, np.nan], "big": [1234.5, 2.0], "text": ["1 [0, 2]", "-"]})
+    frame = pd.DataFrame(
+        {"name": ["<b>", "y"], "x": [0.12345, np.nan], "big": [1234.5, 2.0], "text": ["1 [0, 2]", "-"]}
+    )
     made = pages.table(frame, bold=[(0, "x")])
     assert "&lt;b&gt;" in made
     assert "<b>0.123</b>" in made
@@ -83,7 +88,9 @@ def test_long_tables_are_left_out():
 
 
 @pytest.mark.parametrize(
-    "path", sorted(RECORDED.glob("*/table*_provenance.json")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+    "path",
+    sorted(RECORDED.glob("*/table*_provenance.json")),
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
 )
 def test_recorded_provenance(path):
     """Commit, versions, trainings, configuration and checksums are on the page of every recorded table."""
@@ -135,7 +142,8 @@ def test_runtimes_page(benchmarks):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.04, "0.0 s"), (119.94, "119.9 s"), (120, "2.0 min"), (7200, "2.0 h"), (90000, "25.0 h")]
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (119.94, "119.9 s"), (120, "2.0 min"), (7200, "2.0 h"), (90000, "25.0 h")],
 )
 def test_duration(seconds, text):
     assert pages.duration(seconds) == text

@@ -33,7 +33,9 @@ def showing(**changes) -> Showing:
 
 def embedded(page: str) -> dict:
     """Return the data that a page carries."""
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+    return json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1]
+    )
 
 
 # ---- arrays ---------------------------------------------------------------------------------------------------------
@@ -166,7 +168,9 @@ def test_page_of_the_largest_video_fits_into_the_report():
     full = showing(frames=frames, panels=panels, curves={name: [0.123] * len(frames) for name in names})
     page = viewer.page([full], [bytes(viewer.VIDEO_LIMIT)]).encode()
     assert len(page) <= viewer.PAGE_LIMIT
-    address = "data:text/html;charset=utf8;filename=" + "x" * 255 + ";base64," + base64.b64encode(page).decode()
+    address = (
+        "data:text/html;charset=utf8;filename=" + "x" * 255 + ";base64," + base64.b64encode(page).decode()
+    )
     assert len(address) <= 2**21
 
 

@@ -35,7 +35,8 @@ def read_markdown(text: str) -> tuple[pd.DataFrame, dict[str, str]]:
     cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines if line.startswith("|")]
     if len(cells) < 2 or any(len(row) != len(cells[0]) for row in cells):
         raise ValueError("no table, or one with rows of different length")
-    notes = dict(found.groups() for line in lines if (found := re.fullmatch(r"- \*\*(.+?)\*\*: (.*)", line)))
+    found = (re.fullmatch(r"- \*\*(.+?)\*\*: (.*)", line) for line in lines)
+    notes = {note[1]: note[2] for note in found if note}
     return pd.DataFrame(cells[2:], columns=cells[0]), notes
 
 
@@ -93,7 +94,8 @@ def table(
     numeric = {name for name in frame if _is_numeric(frame[name])}
     marked = set(bold)
     head = "".join(
-        f'<th scope="col"{_class(name in numeric)}>{escape(str(name)).replace("_", "_<wbr>")}</th>' for name in frame
+        f'<th scope="col"{_class(name in numeric)}>{escape(str(name)).replace("_", "_<wbr>")}</th>'
+        for name in frame
     )
     rows = []
     for row, (kind, values) in enumerate(
@@ -120,7 +122,7 @@ def _is_numeric(column: pd.Series[Any]) -> bool:
     if pd.api.types.is_numeric_dtype(column):
         return True
     texts = [str(value).split()[0] for value in column if str(value).strip(" -")]
-    return bool(texts) and pd.to_numeric(pd.Series(texts), errors="coerce").notna().all()
+    return bool(texts) and bool(pd.to_numeric(pd.Series(texts), errors="coerce").notna().all())
 
 
 def _cell(value: Any) -> str:
@@ -220,19 +222,21 @@ def runtimes_page(title: str, costs: pd.DataFrame, jobs: pd.DataFrame, machine: 
     machine
         In words.
     """
-    ordered = costs.sort_values("wall_s", ascending=False, kind="stable")
+    ordered = costs.sort_values("wall_s", ascending=False, kind="stable").to_dict("records")
     rows = [
-        f'<tr><th scope="row">{escape(str(row.step))}</th><td class="number">{row.jobs}</td>'
-        f"{_bar(row.wall_s, costs['wall_s'], duration(row.wall_s))}"
-        f'<td class="number" data-value="{row.longest_s}">{duration(row.longest_s)}</td>'
-        f"{_bar(row.peak_mib, costs['peak_mib'], memory(row.peak_mib), 'memory')}</tr>"
-        for row in ordered.itertuples(index=False)
+        f'<tr><th scope="row">{escape(row["step"])}</th><td class="number">{row["jobs"]}</td>'
+        f"{_bar(row['wall_s'], costs['wall_s'], duration(row['wall_s']))}"
+        f'<td class="number" data-value="{row["longest_s"]}">{duration(row["longest_s"])}</td>'
+        f"{_bar(row['peak_mib'], costs['peak_mib'], memory(row['peak_mib']), 'memory')}</tr>"
+        for row in ordered
     ]
     parts = [
         facts(
             {
                 "machine": escape(machine),
-                "all jobs together": escape(f"{duration(costs['wall_s'].sum())} in {costs['jobs'].sum()} jobs"),
+                "all jobs together": escape(
+                    f"{duration(costs['wall_s'].sum())} in {costs['jobs'].sum()} jobs"
+                ),
             }
         ),
         "<p>Wall time as Snakemake measured it, added up over the jobs of a step whether or not they ran side by side; "
@@ -269,4 +273,3 @@ def duration(seconds: float) -> str:
 def memory(mebibytes: float) -> str:
     """Return an amount of memory in the unit that suits it."""
     return f"{mebibytes:.0f} MiB" if mebibytes < 2048 else f"{mebibytes / 1024:.1f} GiB"
-

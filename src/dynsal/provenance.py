@@ -95,12 +95,15 @@ def jobs(folder: Path) -> pd.DataFrame:
 
     Columns: step, job, wall_s, peak_mib (NaN as in `costs`), cpu_percent (mean load; 100 is one core).
     """
-    rows = []
+    names = {"s": "wall_s", "max_rss": "peak_mib", "mean_load": "cpu_percent"}
+    tables = [pd.DataFrame(columns=["step", "job", *names.values()])]
     for path in sorted(folder.rglob("*.tsv")):
         step, *job = path.relative_to(folder).with_suffix("").parts
-        for row in pd.read_csv(path, sep="\t", na_values="-").itertuples(index=False):
-            rows.append((step, "/".join(job), float(row.s), float(row.max_rss), float(row.mean_load)))
-    table = pd.DataFrame(rows, columns=["step", "job", "wall_s", "peak_mib", "cpu_percent"])
+        measured = pd.read_csv(path, sep="\t", na_values="-")[list(names)].astype(float).rename(columns=names)
+        measured.insert(0, "step", step)
+        measured.insert(1, "job", "/".join(job))
+        tables.append(measured)
+    table = pd.concat(tables[1:] or tables)
     return table.sort_values("wall_s", ascending=False, kind="stable", ignore_index=True)
 
 

@@ -217,6 +217,11 @@ class Plan:
         count = min(most, len(self.test))
         return [self.test[place * len(self.test) // count] for place in range(count)]
 
+    def viewed_runs(self) -> dict[str, int]:
+        """Return the seed of every model with a curve in the viewer: the nets, the centre and, if known, the viewers."""
+        beside = [name for name in ("centre", "human") if name in self.floors]
+        return {**dict.fromkeys(self.models, self.seeds[0]), **dict.fromkeys(beside, 0)}
+
     def sections(self, *whole: str, **keys: Sequence[str]) -> str:
         """Return whole sections and single keys of others as one stable JSON string."""
         return json.dumps(

@@ -3,7 +3,6 @@
 # `snakemake --report FILE` puts together what is marked by report() in these rules and in those of the figures.
 
 smk_viewed = smk_plan.viewed()
-smk_beside = [name for name in ("centre", "human") if name in smk_plan.floors]
 
 # Pages of a table: data set, CSV files to unfold, and the files whose checksums are told.
 smk_paged = {"1": (DS, ["per_video", "differences"])}
@@ -45,10 +44,7 @@ rule viewer_clip:
         ],
         scores=[
             f"results/{DS}/scores/{name}/seed{seed}/{{video}}.parquet"
-            for name, seed in [
-                *((model, smk_plan.seeds[0]) for model in smk_plan.models),
-                *((floor, 0) for floor in smk_beside),
-            ]
+            for name, seed in smk_plan.viewed_runs().items()
         ],
         raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
         frames="results/{ds}/frames/{video}.h5",
@@ -69,7 +65,7 @@ rule viewer_clip:
     params:
         cfg=smk_plan.sections("gaze", "evaluate", dataset=["name", "source", "release", "folder"]),
         models=smk_plan.models,
-        beside=smk_beside,
+        beside=[name for name in smk_plan.viewed_runs() if name not in smk_plan.models],
         seed=smk_plan.seeds[0],
         root=smk_raw,
         results=smk_results,

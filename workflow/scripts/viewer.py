@@ -17,6 +17,8 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = script.parser(__doc__)
     parser.add_argument("--videos", type=Path, nargs="+", required=True, help="mp4 files")
-    parser.add_argument("--facts", type=Path, nargs="+", required=True, help="their JSON files, in the same order")
+    parser.add_argument(
+        "--facts", type=Path, nargs="+", required=True, help="their JSON files, in the same order"
+    )
     parser.add_argument("--out", type=Path, required=True, help="page to write")
     script.run(main, parser.parse_args())

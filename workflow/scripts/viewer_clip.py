@@ -26,7 +26,9 @@ from dynsal.viewer import VIDEO_LIMIT, Panel, Showing, curve, mean
 CEILING, FLOOR = "human", "centre"
 
 
-def originals(arguments: argparse.Namespace, params: script.Params, frames: list[int]) -> Iterator[panels.Picture]:
+def originals(
+    arguments: argparse.Namespace, params: script.Params, frames: list[int]
+) -> Iterator[panels.Picture]:
     """Yield the original pictures of some frames, in order; what comes after them is not decoded."""
     wanted, left = set(frames), len(frames)
     source = open_dataset(params.dataset, arguments.raw).open_frames(arguments.video, wanted.__contains__)
@@ -59,7 +61,8 @@ def main(arguments: argparse.Namespace) -> None:
     size = panels.panel_size(gaze.source_size)
     nets = {
         name: Predictor(
-            *load_model(results / "models" / name / f"seed{arguments.seed}" / "model.safetensors"), pick_device()
+            *load_model(results / "models" / name / f"seed{arguments.seed}" / "model.safetensors"),
+            pick_device(),
         )
         for name in arguments.models
     }
