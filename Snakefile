@@ -7,7 +7,6 @@ min_version("9.0")
 report: "workflow/report/workflow.rst"
 
 
-
 # A configuration file given on the command line replaces the demo's: every profile is complete.
 if not workflow.overwrite_configfiles:
 
