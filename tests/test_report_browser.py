@@ -135,7 +135,12 @@ def test_scrubbing_moves_all_panels_to_the_same_frame(driver, painted):
     """
     for frame in (17, 59, 0, 31, 30, 58):
         driver.execute_script(jump, frame)
-        until(driver, "return [...document.querySelectorAll('canvas')].every(c => c.dataset.frame == arguments[0])", 30, frame)
+        until(
+            driver,
+            "return [...document.querySelectorAll('canvas')].every(c => c.dataset.frame == arguments[0])",
+            30,
+            frame,
+        )
         assert shown_frames(driver) == [frame] * len(PANELS)
         text = driver.execute_script("return document.getElementById('time').textContent")
         assert text == f"frame {100 + 2 * frame} · {frame / 15:.2f} s"
@@ -160,7 +165,9 @@ def test_playing(driver, painted):
     first = driver.execute_script(x)
     body.send_keys(Keys.SPACE)
     until(driver, clock + "return clock.paused && !clock.seeking")
-    state = driver.execute_script(clock + "return [clock.readyState, clock.error, clock.videoWidth, clock.videoHeight]")
+    state = driver.execute_script(
+        clock + "return [clock.readyState, clock.error, clock.videoWidth, clock.videoHeight]"
+    )
     assert state[0] >= 2
     assert state[1] is None
     assert state[2:] == [288, 128]
@@ -172,7 +179,9 @@ def test_playing(driver, painted):
     body.send_keys(Keys.ARROW_LEFT)
     until(driver, "return document.querySelector('canvas').dataset.frame == arguments[0]", 30, shown[0] - 1)
     assert shown_frames(driver) == [shown[0] - 1] * len(PANELS)
-    driver.execute_script("const s = document.getElementById('speed'); s.value = '2'; s.dispatchEvent(new Event('change'))")
+    driver.execute_script(
+        "const s = document.getElementById('speed'); s.value = '2'; s.dispatchEvent(new Event('change'))"
+    )
     driver.find_element("id", "play").click()
     until(driver, clock + "return !clock.paused && clock.playbackRate === 2")
     before = driver.execute_script(clock + "return clock.currentTime")
@@ -190,11 +199,15 @@ def test_choosing(driver, painted):
     assert driver.execute_script(width) == 0
     keys = "return [...document.querySelectorAll('.curve')].map(curve => curve.dataset.key).join()"
     assert driver.execute_script(keys) == "spatial,centre,human"
-    driver.execute_script("const s = document.getElementById('video'); s.value = '1'; s.dispatchEvent(new Event('change'))")
+    driver.execute_script(
+        "const s = document.getElementById('video'); s.value = '1'; s.dispatchEvent(new Event('change'))"
+    )
     until(driver, "return document.getElementById('clock').readyState >= 2")
     assert driver.execute_script("return document.getElementById('scrub').max") == "19"
     assert driver.execute_script(keys) == "spatial,centre,human"
-    driver.execute_script("document.getElementById('scrub').value = 19; document.getElementById('scrub').dispatchEvent(new Event('input'))")
+    driver.execute_script(
+        "document.getElementById('scrub').value = 19; document.getElementById('scrub').dispatchEvent(new Event('input'))"
+    )
     until(driver, "return document.querySelector('canvas').dataset.frame == 19")
     assert shown_frames(driver) == [19] * len(PANELS)
 
@@ -233,7 +246,9 @@ def run_report(folder: Path, chain: Path) -> None:
     with (chain / "test.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         shutil.copytree(chain, folder)
-    done = snakemake(folder, *RUN, "--report", "results/report.html", "--report-after-run", "--", "report1", timeout=580)
+    done = snakemake(
+        folder, *RUN, "--report", "results/report.html", "--report-after-run", "--", "report1", timeout=580
+    )
     assert done.rc == 0, done.text
 
 
@@ -301,7 +316,9 @@ def test_report_pages(driver, report, tmp_path, category, label, words):
     text = until(driver, "return document.body?.innerText.length > 300 && document.body.innerText")
     assert all(word in text for word in words)
     first = "return document.querySelector('tbody').rows[0].cells[0].textContent"
-    names = driver.execute_script("return [...document.querySelector('tbody').rows].map(row => row.cells[0].textContent)")
+    names = driver.execute_script(
+        "return [...document.querySelector('tbody').rows].map(row => row.cells[0].textContent)"
+    )
     driver.find_element("css selector", "thead button").click()
     assert driver.execute_script(first) == min(names)
     driver.switch_to.default_content()
@@ -311,7 +328,9 @@ def test_report_pages(driver, report, tmp_path, category, label, words):
 @pytest.mark.slow
 def test_report_figures(driver, report, tmp_path):
     report("3 Figures", "Training curves")
-    width = until(driver, "const i = document.querySelector('.grow img'); return i?.complete && i.naturalWidth")
+    width = until(
+        driver, "const i = document.querySelector('.grow img'); return i?.complete && i.naturalWidth"
+    )
     assert width > 100
     picture(driver, tmp_path / "figure.png")
 
@@ -323,11 +342,15 @@ def test_report_plays_a_video(driver, report, reported, tmp_path):
     driver.switch_to.frame(until(driver, "return document.querySelector('iframe')"))
     until(driver, "return document.querySelector('canvas')?.dataset.frame === '0'")
     assert driver.execute_script("return location.protocol") == "data:"
-    labels = driver.execute_script("return [...document.querySelectorAll('.panel .name')].map(e => e.textContent)")
+    labels = driver.execute_script(
+        "return [...document.querySelectorAll('.panel .name')].map(e => e.textContent)"
+    )
     assert labels == ["Input", "Optical flow", "Gaze (truth)", "Early fusion", "Centre"]
     driver.find_element("id", "play").click()
     until(driver, "return document.getElementById('clock').currentTime > 0.3")
-    frames = driver.execute_script("return [...document.querySelectorAll('canvas')].map(c => c.dataset.frame)")
+    frames = driver.execute_script(
+        "return [...document.querySelectorAll('canvas')].map(c => c.dataset.frame)"
+    )
     assert len(set(frames)) == 1
     assert int(frames[0]) > 0
     assert driver.execute_script("return document.getElementById('clock').error") is None
@@ -339,7 +362,9 @@ def test_report_plays_a_video(driver, report, reported, tmp_path):
 def test_all_videos_on_one_page(driver, reported, tmp_path):
     driver.get((reported / "results" / "demo" / "viewer.html").as_uri())
     until(driver, "return document.querySelector('canvas')?.dataset.frame === '0'")
-    videos = driver.execute_script("return [...document.querySelectorAll('#video option')].map(e => e.textContent)")
+    videos = driver.execute_script(
+        "return [...document.querySelectorAll('#video option')].map(e => e.textContent)"
+    )
     assert videos == ["demo_crowd_05_480x360", "demo_pan_06_640x360"]
     assert len(list((reported / "results" / "demo" / "viewer").glob("*.html"))) == 2
     picture(driver, tmp_path / "viewer.png")
