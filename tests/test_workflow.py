@@ -719,7 +719,7 @@ def test_report_of_table_1(here):
     }
     (here / "config" / "bare.yaml").write_text("baselines: {models: {}}")
     bare = count(planned(here, "bare", targets=["report"]))
-    assert bare == {**count(jobs), "report": 1, "report1": 0}
+    assert bare == count(jobs) + Counter({"report": 1}) - Counter({"report1": 1})
 
 
 def test_viewer_of_many_videos_and_seeds(here):
