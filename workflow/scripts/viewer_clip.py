@@ -47,51 +47,52 @@ def load_scores(arguments: argparse.Namespace) -> dict[str, "pd.Series[float]"]:
     return {name: pd.read_parquet(path).set_index("frame")["sauc"] for name, path in paths.items()}
 
 
-def main(arguments: argparse.Namespace) -> None:
-    """Do the work."""
-    cv2.setNumThreads(1)
-    limit_threads(arguments.threads)
-    params = script.read_params(arguments)
+def mosaics(
+    arguments: argparse.Namespace, params: script.Params, frames: list[int], nets: dict[str, Predictor]
+) -> Iterator[panels.Picture]:
+    """Yield all panels of every frame: input, motion, gaze, the map of every net, the centre."""
     results, video = arguments.results, arguments.video
-    scores = load_scores(arguments)
-    scored = scores[FLOOR].index
-    frames = [int(scored[place]) for place in panels.middle(len(scored))]
     gaze = read_gaze(results / "gaze" / f"{video}.parquet")
     sigma = gaze.sigma(params.gaze.sigma_deg, params.gaze.px_per_deg)
-    size = panels.panel_size(gaze.source_size)
-    nets = {
-        name: Predictor(
-            *load_model(results / "models" / name / f"seed{arguments.seed}" / "model.safetensors"),
-            pick_device(),
-        )
-        for name in arguments.models
-    }
-    bound = max(net.bound for net in nets.values())
-    middle = published.centre_map if params.evaluate.protocol == "published" else centre_map
-    floor = middle(gaze.size)
-
-    joined: list[panels.Picture] = []
+    size, bound = panels.panel_size(gaze.source_size), widest(nets)
+    centre = published.centre_map if params.evaluate.protocol == "published" else centre_map
+    floor = centre(gaze.size)
     with (
         Clip(results / "frames" / f"{video}.h5") as clip,
         Clip(results / "flow" / f"{video}.h5") as flow,
     ):
         places = np.searchsorted(clip.frames, frames).tolist()
-        fps = 1 / float(np.median(np.diff(clip.times)))
         for frame, place, original in zip(frames, places, originals(arguments, params, frames), strict=True):
             bgr, field = clip.bgr(place), flow.flow(place).astype(np.float32)
             picture = resize(original, size)
             points = gaze.points.get(frame, np.empty((0, 2)))
             seen = density(points, gaze.size, sigma) if len(points) else np.zeros(gaze.size[::-1])
             maps = [net(bgr[None], field[None])[0] for net in nets.values()]
-            tiles = [
-                picture,
-                panels.motion(field, bound, size),
-                panels.gaze(picture, seen, points),
-                *(panels.heat(picture, saliency) for saliency in [*maps, floor]),
-            ]
-            joined.append(panels.mosaic(tiles))
+            yield panels.mosaic(
+                [
+                    picture,
+                    panels.motion(field, bound, size),
+                    panels.gaze(picture, seen, points),
+                    *(panels.heat(picture, saliency) for saliency in [*maps, floor]),
+                ]
+            )
 
-    crf = panels.encode_within(arguments.out, joined, fps, VIDEO_LIMIT)
+
+def widest(nets: dict[str, Predictor]) -> float:
+    """Return the largest bound of motion of the nets that see motion."""
+    return max((net.bound for net in nets.values() if "flow" in net.inputs), default=1.0)
+
+
+def describe(
+    arguments: argparse.Namespace,
+    frames: list[int],
+    scores: dict[str, "pd.Series[float]"],
+    nets: dict[str, Predictor],
+) -> Showing:
+    """Return what the page says about the video."""
+    gaze = read_gaze(arguments.results / "gaze" / f"{arguments.video}.parquet")
+    with Clip(arguments.results / "frames" / f"{arguments.video}.h5") as clip:
+        fps = 1 / float(np.median(np.diff(clip.times)))
     shown = [
         Panel("input", "Input", "input"),
         Panel("motion", "Optical flow", "motion"),
@@ -99,23 +100,45 @@ def main(arguments: argparse.Namespace) -> None:
         *(Panel(name, label(name), "net") for name in nets),
         *(Panel(name, label(name), "ceiling" if name == CEILING else "floor") for name in arguments.beside),
     ]
-    facts = Showing(
-        video=video,
+    return Showing(
+        video=arguments.video,
         dataset=arguments.dataset,
         fps=round(fps, 4),
         frames=frames,
-        of=len(scored),
+        of=len(scores[FLOOR]),
         working=gaze.size,
-        panel=size,
-        columns=panels.columns(len(tiles)),
-        bound=bound,
+        panel=panels.panel_size(gaze.source_size),
+        columns=panels.columns(len([panel for panel in shown if panel.role != "ceiling"])),
+        bound=widest(nets),
         seed=arguments.seed,
         panels=shown,
         curves={name: curve(table, frames) for name, table in scores.items()},
         means={name: mean(table) for name, table in scores.items()},
     )
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Do the work."""
+    cv2.setNumThreads(1)
+    limit_threads(arguments.threads)
+    params = script.read_params(arguments)
+    scores = load_scores(arguments)
+    scored = scores[FLOOR].index
+    frames = [int(scored[place]) for place in panels.middle(len(scored))]
+    models = arguments.results / "models"
+    nets = {
+        name: Predictor(
+            *load_model(models / name / f"seed{arguments.seed}" / "model.safetensors"), pick_device()
+        )
+        for name in arguments.models
+    }
+    facts = describe(arguments, frames, scores, nets)
+    joined = list(mosaics(arguments, params, frames, nets))
+    crf = panels.encode_within(arguments.out, joined, facts.fps, VIDEO_LIMIT)
     write_text(arguments.facts, facts.to_json())
-    script.log.info("%s: %d frames of %d panels, CRF %d", video, len(frames), len(tiles), crf)
+    script.log.info(
+        "%s: %d frames of %d panels, CRF %d", arguments.video, len(frames), len(facts.panels), crf
+    )
 
 
 if __name__ == "__main__":
