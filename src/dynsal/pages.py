@@ -15,6 +15,8 @@ import yaml
 
 from dynsal.web import fill
 
+_ROLES = ("train", "validation", "test")
+
 MOST_ROWS = 1000
 """Longer tables are left to their files: Chromium shows no page of more than 2 MiB inside Snakemake's report."""
 
@@ -93,10 +95,7 @@ def table(
     """
     numeric = {name for name in frame if _is_numeric(frame[name])}
     marked = set(bold)
-    head = "".join(
-        f'<th scope="col"{_class(name in numeric)}>{escape(str(name)).replace("_", "_<wbr>")}</th>'
-        for name in frame
-    )
+    head = "".join(f'<th scope="col"{_class(name in numeric)}>{_heading(str(name))}</th>' for name in frame)
     rows = []
     for row, (kind, values) in enumerate(
         zip(kinds if kinds is not None else [""] * len(frame), frame.itertuples(index=False), strict=True)
@@ -115,6 +114,11 @@ def table(
         + "\n".join(rows)
         + "</tbody></table></div>"
     )
+
+
+def _heading(name: str) -> str:
+    """Break long names after underscores, and never before an arrow."""
+    return escape(name).replace("_", "_<wbr>").replace(" ↑", "&nbsp;↑").replace(" ↓", "&nbsp;↓")
 
 
 def _is_numeric(column: pd.Series[Any]) -> bool:
@@ -166,7 +170,7 @@ def provenance_page(title: str, record: Mapping[str, Any], hashes: pd.DataFrame)
     }
     if record.get("skipped"):
         about["frames left out"] = escape(", ".join(f"{why}: {n}" for why, n in record["skipped"].items()))
-    for role, videos in record.get("videos", {}).items():
+    for role, videos in sorted(record.get("videos", {}).items(), key=lambda item: _ROLES.index(item[0])):
         about[f"{role} videos"] = escape(f"{len(videos)}: {', '.join(videos)}" if videos else "none")
     parts = [facts(about)]
     if record.get("trainings"):
@@ -196,7 +200,7 @@ def trainings(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
                 "run": run,
                 "device": record["device"],
                 "iterations": record["step"],
-                "training s": f"{record['training_seconds']:.1f}",
+                "seconds": f"{record['training_seconds']:.1f}",
                 "peak MiB": record["peak_memory_mib"],
                 "peak GPU MiB": record["peak_gpu_memory_mib"] or "",
                 "initial weights": weights.get("file", weights["weights"]),
@@ -205,7 +209,8 @@ def trainings(records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
                 "fingerprint of data and options": record["fingerprint"][:16],
             }
         )
-    return pd.DataFrame(rows)
+    made = pd.DataFrame(rows)
+    return made if made["peak GPU MiB"].any() else made.drop(columns="peak GPU MiB")
 
 
 def runtimes_page(title: str, costs: pd.DataFrame, jobs: pd.DataFrame, machine: str) -> str:

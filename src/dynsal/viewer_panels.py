@@ -80,7 +80,7 @@ def gaze(bgr: Picture, density: NDArray[np.floating[Any]], points: Points) -> Pi
     scale = np.array(bgr.shape[1::-1]) / np.array(density.shape[1::-1])
     shift = 3  # OpenCV's fixed point: places to an eighth of a pixel
     for x, y in np.round(((points + 0.5) * scale - 0.5) * 2**shift).astype(int).tolist():
-        for radius, colour in ((3.2, (0, 0, 0)), (2.2, (255, 255, 255))):  # seen on dark and on bright
+        for radius, colour in ((3.9, (0, 0, 0)), (2.8, (255, 255, 255))):  # seen on dark and on bright
             cv2.circle(picture, (x, y), round(radius * 2**shift), colour, -1, cv2.LINE_AA, shift)
     return picture
 

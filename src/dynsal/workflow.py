@@ -217,6 +217,10 @@ class Plan:
         count = min(most, len(self.test))
         return [self.test[place * len(self.test) // count] for place in range(count)]
 
+    def viewer_facts(self) -> list[str]:
+        """Return the files with what the viewer says about its videos."""
+        return [f"results/{self.ds}/viewer/{video}.json" for video in self.viewed()]
+
     def viewed_runs(self) -> dict[str, int]:
         """Return the seed of every model with a curve in the viewer: the nets, the centre and, if known, the viewers."""
         beside = [name for name in ("centre", "human") if name in self.floors]

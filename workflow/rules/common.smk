@@ -174,7 +174,7 @@ def smk_reported(*numbers):
             for page in ("table", "provenance")
         ),
         *(path for n in told for path in figures[n]()),
-        *(f"results/{ds}/report/runtimes.html" for ds in dict.fromkeys(told.values())),
+        *(f"results/{ds}/report/runtimes{n}.html" for ds, n in {ds: n for n, ds in told.items()}.items()),
         f"results/{DS}/viewer.html",
         *(f"results/{DS}/viewer/{video}.html" for video in smk_viewed),
     ]

@@ -79,7 +79,7 @@ rule viewer:
         code=smk_code("viewer"),
         web=smk_viewer,
         videos=expand("results/{{ds}}/viewer/{video}.mp4", video=smk_viewed),
-        facts=expand("results/{{ds}}/viewer/{video}.json", video=smk_viewed),
+        facts=smk_plan.viewer_facts(),
     output:
         "results/{ds}/viewer.html",
     log:
@@ -145,23 +145,26 @@ rule provenance_page:
 
 
 rule runtimes_page:
-    """Wall time and memory of every step and job, from Snakemake's benchmark files."""
+    """Wall time and memory of every step and job up to a table, from Snakemake's benchmark files."""
     input:
         script=smk_script("runtimes_page"),
         code=smk_code("runtimes_page"),
         web=smk_page,
-        record=lambda wildcards: (
-            f"results/{wildcards.ds}/table{'1' if wildcards.ds == DS else '3'}_provenance.json"
-        ),
+        records=lambda wildcards: [
+            f"results/{ds}/table{n}_provenance.json"
+            for n, (ds, _) in smk_paged.items()
+            if ds == wildcards.ds and n <= wildcards.n
+        ],
+        viewer=lambda wildcards: smk_plan.viewer_facts() if wildcards.ds == DS else [],
     output:
         report(
-            "results/{ds}/report/runtimes.html",
+            "results/{ds}/report/runtimes{n}.html",
             category="4 Runtimes",
             labels={"data set": "{ds}"},
             caption="../report/runtimes.rst",
         ),
     log:
-        "logs/{ds}/report/runtimes.log",
+        "logs/{ds}/report/runtimes{n}.log",
     wildcard_constraints:
         ds="|".join(smk_plans),
     conda:
@@ -170,7 +173,7 @@ rule runtimes_page:
         benchmarks="results/{ds}/benchmarks",
     shell:
         "python {input.script} --title 'Runtimes, {wildcards.ds}' --benchmarks {params.benchmarks:q}"
-        " --record {input.record:q} --out {output:q} --log {log:q}"
+        " --records {input.records:q} --out {output:q} --log {log:q}"
 
 
 rule report:

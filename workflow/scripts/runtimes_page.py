@@ -12,7 +12,7 @@ from dynsal.provenance import costs, jobs
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    record = json.loads(arguments.record.read_text(encoding="utf-8"))
+    record = json.loads(arguments.records[0].read_text(encoding="utf-8"))
     machines = {json.dumps(run["hardware"]): run["hardware"] for run in record.get("trainings", {}).values()}
     devices = sorted({run["device"] for run in record.get("trainings", {}).values()})
     where = [
@@ -30,6 +30,12 @@ if __name__ == "__main__":
     parser.add_argument(
         "--benchmarks", type=Path, required=True, help="results/{ds}/benchmarks, with a folder per step"
     )
-    parser.add_argument("--record", type=Path, required=True, help="a table's provenance, for the machine")
+    parser.add_argument(
+        "--records",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="provenance of the tables; the first tells the machine",
+    )
     parser.add_argument("--out", type=Path, required=True, help="page to write")
     script.run(main, parser.parse_args())

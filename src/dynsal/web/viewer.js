@@ -60,7 +60,7 @@
         made.score = element('output');
         made.figure = element('figure', {class: 'panel', 'data-key': panel.key},
           made.canvas, element('figcaption', {}, swatch(), element('span', {class: 'name'}, panel.label), made.score));
-        made.figure.addEventListener('click', () => made.figure.classList.toggle('large'));
+        made.figure.addEventListener('click', () => { made.figure.classList.toggle('large'); arrange(); });
         $('panels').append(made.figure);
       }
       const box = element('input', {type: 'checkbox', 'data-key': panel.key});
@@ -80,7 +80,16 @@
 
   function visible() {
     for (const panel of panels) if (panel.figure) panel.figure.hidden = hidden.has(panel.key);
+    arrange();
     plot();
+  }
+
+  function arrange() {   // as many columns as leave the fewest rows, then as few of them as these rows need
+    const cells = panels.filter(panel => panel.figure && !panel.figure.hidden)
+      .reduce((sum, panel) => sum + (panel.figure.classList.contains('large') ? 4 : 1), 0);
+    const most = Math.max(2, Math.floor($('panels').clientWidth / 175));
+    const rows = Math.max(1, Math.ceil(cells / most));
+    $('panels').style.setProperty('--columns', Math.max(cells > 1 ? 2 : 1, Math.ceil(cells / rows)));
   }
 
   // ---- curves -----------------------------------------------------------------------------------------------------
@@ -214,7 +223,7 @@
     }[event.key];
     if (act) { event.preventDefault(); act(); }
   });
-  new ResizeObserver(plot).observe(chart);
+  new ResizeObserver(() => { arrange(); plot(); }).observe(chart);
 
   $('heat').src = data.heat;
   $('wheel').src = data.wheel;
