@@ -36,9 +36,10 @@ def test_recorded_tables(path):
     page = pages.table_page("A table", text, details)
     frame, notes = pages.read_markdown(text)
     assert len(frame) >= 8
-    assert [
-        re.sub(r"\s+", " ", cell) for row in rows(page) for cell in row
-    ] == frame.to_numpy().ravel().tolist()
+    same = pages.constant(frame)
+    assert all(f"{name}: {value}" in page for name, value in same.items())
+    shown = [re.sub(r"\s+", " ", cell) for row in rows(page) for cell in row]
+    assert shown == frame.drop(columns=list(same)).to_numpy().ravel().tolist()
     assert len(re.findall("^- ", text, re.MULTILINE)) == len(notes)
     assert all(note in unescape(page) for note in notes.values())
     assert len(page.encode()) < PAGE_LIMIT
@@ -57,6 +58,13 @@ def test_best():
     )
     assert pages.best(frame) == {(1, "up ↑"), (2, "up ↑"), (1, "down ↓")}
     assert pages.best(frame.drop(columns="kind")) == set()
+
+
+def test_constant():
+    """Neither the names of rows, nor their kinds, nor metrics; a table of one row has no constant columns."""
+    frame = pd.DataFrame({"model": "a", "kind": "net", "n": ["6", "6"], "m": ["1", "2"], "x ↑": "0.5"})
+    assert pages.constant(frame) == {"n": "6"}
+    assert pages.constant(frame[:1]) == {}
 
 
 def test_table():

@@ -45,9 +45,13 @@ def read_markdown(text: str) -> tuple[pd.DataFrame, dict[str, str]]:
 def table_page(title: str, markdown: str, details: Mapping[str, pd.DataFrame]) -> str:
     """Compose the page of a result table: the table with its best values marked, its notes, and further tables to unfold."""
     frame, notes = read_markdown(markdown)
+    same = constant(frame)
+    shared = "".join(f"; {escape(name)}: {escape(value)}" for name, value in same.items())
     parts = [
-        "<p>Bold: the best value among nets and baselines. Click on a heading to sort.</p>",
-        table(frame, kinds=frame.get("kind"), bold=best(frame)),
+        "<p>Bold: the best value among nets and baselines. Click on a heading to sort."
+        + (f" The same in every row: {shared[2:]}." if same else "")
+        + "</p>",
+        table(frame.drop(columns=list(same)), kinds=frame.get("kind"), bold=best(frame)),
         "<h2>Notes</h2>",
         facts({name: escape(note) for name, note in notes.items()}),
     ]
@@ -67,6 +71,14 @@ def _without_zeros(rows: pd.DataFrame) -> pd.DataFrame:
     """Leave out the counts of values that are missing where none is."""
     empty = [name for name in rows if str(name).endswith("_nan") and not rows[name].any()]
     return rows.drop(columns=empty)
+
+
+def constant(frame: pd.DataFrame) -> dict[str, str]:
+    """Return the columns that say the same in every row, which a sentence can say; never the first, nor a metric's."""
+    if len(frame) < 2:
+        return {}
+    names = [name for name in frame.columns[1:] if name != "kind" and not name.endswith(("↑", "↓"))]
+    return {name: str(frame[name].iloc[0]) for name in names if frame[name].nunique() == 1}
 
 
 def best(frame: pd.DataFrame) -> set[tuple[int, str]]:
