@@ -9,7 +9,7 @@ CONFIG ?= config/config.yaml
 # that costs a large part of a core in a long run.
 SNAKEMAKE := snakemake --cores $(CORES) --rerun-incomplete --max-jobs-per-timespan 100/4s --configfile $(CONFIG)
 
-.PHONY: help env table1 table2 table3 figures record test test-fast lint format bench lock docs clean
+.PHONY: help env table1 table2 table3 figures report record test test-fast lint format bench lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ table3: env ## Table 3 (still images) on the embedded demo_stills
 
 figures: env ## the pictures of the configured data set
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) -- figures
+
+report: env ## results/report.html: tables, viewer, figures, runtimes, provenance in one file without a network
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --report results/report.html --report-after-run -- report
+	@ls -lh results/report.html results/*/viewer.html
 
 record: ## copy the demo's finished results to docs/results/demo and the README
 	$(MAKE) figures table2 CONFIG=config/config.yaml

@@ -3,6 +3,10 @@ from snakemake.utils import min_version, validate
 
 min_version("9.0")
 
+
+report: "workflow/report/workflow.rst"
+
+
 # A configuration file given on the command line replaces the demo's: every profile is complete.
 if not workflow.overwrite_configfiles:
 
@@ -57,6 +61,9 @@ else:
     include: "workflow/rules/no_transfer.smk"
 
 
+include: "workflow/rules/report.smk"
+
+
 localrules:
     all,
     downloads,
@@ -70,6 +77,8 @@ localrules:
     table3,
     figures3,
     stills,
+    report,
+    report1,
 
 
 rule downloads:

@@ -229,3 +229,17 @@ def test_real_avi_cut_in_half(mirror, tmp_path):
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(DataError, match=r"half\.avi: .*frame \d+"):
         list(decode(path))
+
+
+def test_keyint(tmp_path):
+    """At most so many frames apart, one decodes alone; the default leaves that to x264."""
+    frames = [np.full((48, 64, 3), level, np.uint8) for level in range(50)]
+
+    def alone(**options) -> list[int]:
+        encode(tmp_path / "clip.mp4", frames, 25, **options)
+        with av.open(str(tmp_path / "clip.mp4")) as container:
+            packets = [packet for packet in container.demux(video=0) if packet.size]
+        return [number for number, packet in enumerate(packets) if packet.is_keyframe]
+
+    assert max(np.diff([*alone(keyint=20), len(frames)])) <= 20
+    assert alone() == [0]

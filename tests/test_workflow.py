@@ -683,3 +683,75 @@ def test_format():
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ---- the report -----------------------------------------------------------------------------------------------------
+
+
+SHOWN = {"report", "viewer", "viewer_clip", "viewer_page", "table_page", "provenance_page", "runtimes_page"}
+"""What the report needs beside tables and figures."""
+
+
+def files(jobs) -> set[str]:
+    return {str(path) for job in jobs for path in job.output}
+
+
+def test_report_adds_no_training(here):
+    """Beside the tables and their figures only pages; the viewer shows every one of the six test videos."""
+    tables = ["table1", "figures", "table2", "figures2", "table3", "figures3"]
+    before, after = planned(here, targets=tables), planned(here, targets=["report"])
+    added = {job.rule.name for job in after if not {str(path) for path in job.output} <= files(before)}
+    assert added | {"report"} == SHOWN
+    work = ("train", "finetune", "train_baseline", "evaluate", "baseline", "flow", "still_evaluate")
+    assert {name: count(after)[name] for name in work} == {name: count(before)[name] for name in work}
+    found = count(after)
+    assert (found["viewer_clip"], found["viewer_page"], found["viewer"]) == (6, 6, 1)
+    assert (found["table_page"], found["provenance_page"], found["runtimes_page"]) == (3, 3, 2)
+
+
+def test_report_of_table_1(here):
+    """Without baselines and still images, whether they are left out or not there at all."""
+    jobs = planned(here, targets=["report1"])
+    assert count(jobs) == {
+        **{name: number for name, number in DEMO.items() if name not in ("all", "publish_table1")},
+        **{"report1": 1, "viewer_clip": 6, "viewer_page": 6, "viewer": 1},
+        **dict.fromkeys(("table_page", "provenance_page", "runtimes_page"), 1),
+    }
+    (here / "config" / "bare.yaml").write_text("baselines: {models: {}}")
+    bare = count(planned(here, "bare", targets=["report"]))
+    assert bare == count(jobs) + Counter({"report": 1}) - Counter({"report1": 1})
+
+
+def test_viewer_of_many_videos_and_seeds(here):
+    """Eight of DIEM's twenty test videos, evenly spread; of the nets the first seed alone."""
+    jobs = planned(here, "diem", targets=["report1"], seeds=[3, 1])
+    plan = workflow.Plan(load(ROOT / "config" / "diem.yaml"))
+    shown = [job.wildcards.video for job in jobs if job.rule.name == "viewer_clip"]
+    assert set(shown) == {plan.test[place] for place in (0, 2, 5, 7, 10, 12, 15, 17)}
+    [job] = [job for job in jobs if job.rule.name == "viewer_clip" and job.wildcards.video == plan.test[0]]
+    assert len(job.input.models) == 5
+    assert all("/seed3/" in str(path) for path in job.input.models)
+    runs = {**dict.fromkeys(plan.models, 3), "centre": 0, "human": 0}
+    assert [str(path).split("/")[3:5] for path in job.input.scores] == [
+        [name, f"seed{seed}"] for name, seed in runs.items()
+    ]
+
+
+def test_a_change_of_a_page_computes_nothing_anew(here):
+    """Templates and styles are inputs of pages alone."""
+    for job in planned(here, targets=["report"]):
+        declared = {Path(path).name for path in job.input if "dynsal/web/" in str(path)}
+        assert bool(declared & {"viewer.js", "page.css"}) == job.rule.name.endswith(("_page", "viewer"))
+        if job.rule.name in ("train", "evaluate", "flow", "table1_of", "viewer_clip"):
+            assert not {"pages.py", "page.html"} & {Path(path).name for path in job.input}
+
+
+@pytest.mark.parametrize("count_", [1, 2, 7, 8, 9, 20])
+def test_viewed(count_):
+    """All, or so many that are in order, different, and begin with the first."""
+    plan = workflow.Plan(load(ROOT / "config" / "config.yaml"))
+    plan.test = [str(number) for number in range(count_)]
+    shown = plan.viewed()
+    assert len(shown) == len(set(shown)) == min(8, count_)
+    assert shown == sorted(shown, key=int)
+    assert shown[0] == "0"

@@ -90,6 +90,23 @@ def costs(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["step", "jobs", "wall_s", "longest_s", "peak_mib"])
 
 
+def jobs(folder: Path) -> pd.DataFrame:
+    """Return every job of Snakemake's benchmark files ``<folder>/<step>/**/<job>.tsv``, the longest first.
+
+    Columns: step, job, wall_s, peak_mib (NaN as in `costs`), cpu_percent (mean load; 100 is one core).
+    """
+    names = {"s": "wall_s", "max_rss": "peak_mib", "mean_load": "cpu_percent"}
+    tables = [pd.DataFrame(columns=["step", "job", *names.values()])]
+    for path in sorted(folder.rglob("*.tsv")):
+        step, *job = path.relative_to(folder).with_suffix("").parts
+        measured = pd.read_csv(path, sep="\t", na_values="-")[list(names)].astype(float).rename(columns=names)
+        measured.insert(0, "step", step)
+        measured.insert(1, "job", "/".join(job))
+        tables.append(measured)
+    table = pd.concat(tables[1:] or tables)
+    return table.sort_values("wall_s", ascending=False, kind="stable", ignore_index=True)
+
+
 def initial_weights(trainings: Mapping[str, Mapping[str, Any]]) -> str:
     """Return which weights the nets started from, in words for a table's notes.
 

@@ -212,6 +212,20 @@ class Plan:
         """Return the files with one map of every baseline and test video, for the gallery."""
         return [f"results/{self.ds}/maps/{name}/{video}.h5" for name in self.baselines for video in self.test]
 
+    def viewed(self, most: int = 8) -> list[str]:
+        """Return the test videos that the viewer shows: all, or ``most`` of them evenly spread over the split list."""
+        count = min(most, len(self.test))
+        return [self.test[place * len(self.test) // count] for place in range(count)]
+
+    def viewer_facts(self) -> list[str]:
+        """Return the files with what the viewer says about its videos."""
+        return [f"results/{self.ds}/viewer/{video}.json" for video in self.viewed()]
+
+    def viewed_runs(self) -> dict[str, int]:
+        """Return the seed of every model with a curve in the viewer: the nets, the centre and, if known, the viewers."""
+        beside = [name for name in ("centre", "human") if name in self.floors]
+        return {**dict.fromkeys(self.models, self.seeds[0]), **dict.fromkeys(beside, 0)}
+
     def sections(self, *whole: str, **keys: Sequence[str]) -> str:
         """Return whole sections and single keys of others as one stable JSON string."""
         return json.dumps(

@@ -114,3 +114,67 @@ def smk_still_figures():
     return expand(f"results/{plan.ds}/figures/still_gallery.{{kind}}", kind=kinds) + expand(
         f"results/{DS}/figures/motion.{{kind}}", kind=kinds
     )
+
+
+def smk_shown(picture, title):
+    """Return a picture's PNG, marked for the report, and its PDF."""
+    name = picture.rsplit("/", 1)[1]
+    shown = report(
+        f"{picture}.png",
+        category="3 Figures",
+        labels={"figure": title, "data set": "{ds}"},
+        caption=f"../report/{name}.rst",
+    )
+    return [shown, f"{picture}.pdf"]
+
+
+# The report: what it shows.
+smk_viewed = smk_plan.viewed()
+
+# Pages of a table: data set, CSV files to unfold, and the files whose checksums are told.
+smk_paged = {"1": (DS, ["per_video", "differences"])}
+if smk_plan.baselines:
+    smk_paged["2"] = (DS, ["against_best", "per_video", "differences"])
+if smk_still:
+    smk_paged["3"] = (smk_still.ds, ["ablation", "per_image", "differences"])
+
+
+def smk_hashed(wildcards):
+    """Return the files whose checksums a provenance page tells: gaze and frames of all videos, and all weights."""
+    plan = smk_plans[wildcards.ds]
+    models = plan.models if wildcards.n != "2" else plan.models[-1:]
+    trained = [
+        f"results/{plan.ds}/models/{model}/seed{seed}/model.safetensors"
+        for model in models
+        for seed in plan.seeds
+    ]
+    return plan.paths("gaze", plan.videos) + plan.paths("frames", plan.videos) + trained
+
+
+def smk_web(*names):
+    return [smk_relative(f"src/dynsal/web/{name}") for name in names]
+
+
+smk_page = smk_web("base.css", "page.css", "page.html", "page.js")
+smk_viewer = smk_web("base.css", "viewer.css", "viewer.html", "viewer.js")
+
+
+def smk_reported(*numbers):
+    """Return what the report shows of some tables: their pages and figures, runtimes, and the viewer."""
+    figures = {
+        "1": lambda: smk_figures,
+        "2": lambda: expand(f"results/{DS}/figures/gallery.{{kind}}", kind=["png", "pdf"]),
+        "3": smk_still_figures,
+    }
+    told = {n: ds for n, (ds, _) in smk_paged.items() if n in numbers}
+    return [
+        *(
+            f"results/{ds}/report/{page}{n}.html"
+            for n, ds in told.items()
+            for page in ("table", "provenance")
+        ),
+        *(path for n in told for path in figures[n]()),
+        *(f"results/{ds}/report/runtimes{n}.html" for ds, n in {ds: n for n, ds in told.items()}.items()),
+        f"results/{DS}/viewer.html",
+        *(f"results/{DS}/viewer/{video}.html" for video in smk_viewed),
+    ]

@@ -12,7 +12,7 @@ rule overview:
         flow=smk_plan.paths("flow", smk_plan.test),
         gaze=smk_plan.paths("gaze", smk_plan.test),
     output:
-        expand("results/{{ds}}/figures/overview.{kind}", kind=["png", "pdf"]),
+        smk_shown("results/{ds}/figures/overview", "Maps of the nets"),
     log:
         "logs/{ds}/figures/overview.log",
     conda:
@@ -35,7 +35,7 @@ rule curves:
         code=smk_code("curves"),
         histories=smk_plan.trainings("history.csv"),
     output:
-        expand("results/{{ds}}/figures/curves.{kind}", kind=["png", "pdf"]),
+        smk_shown("results/{ds}/figures/curves", "Training curves"),
     log:
         "logs/{ds}/figures/curves.log",
     conda:
@@ -52,7 +52,7 @@ rule scores_figure:
         table="results/{ds}/table1.csv",
         videos="results/{ds}/table1_per_video.csv",
     output:
-        expand("results/{{ds}}/figures/scores.{kind}", kind=["png", "pdf"]),
+        smk_shown("results/{ds}/figures/scores", "Scores and intervals"),
     log:
         "logs/{ds}/figures/scores.log",
     conda:
@@ -73,7 +73,7 @@ rule gallery:
         flow=smk_plan.paths("flow", smk_plan.test),
         gaze=smk_plan.paths("gaze", smk_plan.test),
     output:
-        expand("results/{{ds}}/figures/gallery.{kind}", kind=["png", "pdf"]),
+        smk_shown("results/{ds}/figures/gallery", "Maps of the baselines"),
     log:
         "logs/{ds}/figures/gallery.log",
     conda:

@@ -339,7 +339,7 @@ rule still_gallery:
         flow=smk_still.paths("flow", smk_still.test),
         gaze=smk_still.paths("gaze", smk_still.test),
     output:
-        expand("results/{{ds}}/figures/still_gallery.{kind}", kind=["png", "pdf"]),
+        smk_shown("results/{ds}/figures/still_gallery", "Still images"),
     log:
         "logs/{ds}/figures/still_gallery.log",
     wildcard_constraints:
@@ -370,7 +370,7 @@ rule motion_figure:
         motion=smk_plan.paths("motion", smk_plan.test),
         training=smk_plan.paths("motion", smk_plan.train),
     output:
-        expand("results/{{ds}}/figures/motion.{kind}", kind=["png", "pdf"]),
+        smk_shown("results/{ds}/figures/motion", "Predicted motion"),
     log:
         "logs/{ds}/figures/motion.log",
     conda:
