@@ -104,7 +104,7 @@ def test_batches_that_cannot_be_shared_are_refused(tmp_path):
 @given(st.lists(st.integers(), min_size=1, max_size=40), st.integers(1, 5))
 def test_parts_make_up_the_batch(batch, size):
     parts = [Team(rank, size).part(batch) for rank in range(size)]
-    assert sorted(sum(parts, [])) == sorted(batch)
+    assert sorted(item for part in parts for item in part) == sorted(batch)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
