@@ -85,4 +85,4 @@ NOT_LOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cub
   nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
 
 clean: ## remove what the pipeline made (results/, logs/), never the environment
-	rm -rf results/*/ results/*.csv results/*.md results/*.json logs .snakemake
+	rm -rf results/*/ results/*.csv results/*.md results/*.json results/*.html logs .snakemake
