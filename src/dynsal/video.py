@@ -20,13 +20,14 @@ from typing import Any, TypeVar, cast
 import av
 import cv2
 import numpy as np
-from av.codec.context import Flags, ThreadType
+from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from dynsal import h264
 from dynsal.errors import DataError
 from dynsal.fileio import atomic
 
@@ -71,7 +72,7 @@ def probe(path: Path) -> VideoInfo:
     DataError
         If the file is missing, empty or no video.
     """
-    with _open(Path(path)) as (_, stream):
+    with open_stream(Path(path)) as (_, stream):
         return VideoInfo(
             stream.codec_context.width, stream.codec_context.height, float(_rate(path, stream)), stream.frames
         )
@@ -88,7 +89,7 @@ def packet_times(path: Path) -> NDArray[np.float64]:
         As `probe`, or if the file cannot be read to its end.
     """
     times = []
-    with _open(Path(path)) as (container, stream):
+    with open_stream(Path(path)) as (container, stream):
         try:
             for packet in container.demux(stream):
                 if packet.size and not packet.is_discard:
@@ -112,7 +113,7 @@ def display(path: Path) -> tuple[int, Fraction]:
         As `probe`, or if the first frame cannot be decoded.
     """
     path = Path(path)
-    with _open(path) as (container, stream):
+    with open_stream(path) as (container, stream):
         try:
             frame = next(container.decode(stream))
         except (FFmpegError, StopIteration) as error:
@@ -136,13 +137,13 @@ def decode(path: Path, wanted: Wanted | None = None) -> Iterator[tuple[float, ND
     """
     path = Path(path)
     frames = packets = corrupt = 0
-    with _open(path) as (container, stream):
+    with open_stream(path) as (container, stream):
         seconds = 1 / _rate(path, stream)
         stream.thread_type = ThreadType.NONE
         stream.codec_context.thread_count = 1
         reformatter = VideoReformatter()
         size = None
-        missing = _missing_bytes(path)
+        missing = missing_bytes(path)
         try:
             for packet in container.demux(stream):
                 packets += bool(packet.size) and not packet.is_discard
@@ -201,20 +202,11 @@ def encode(
     pad = ((0, height % 2), (0, width % 2), (0, 0))
     count = 0
     with atomic(Path(path)) as part:
-        options = {"movflags": "+faststart", "fflags": "+bitexact"}
         try:
-            with av.open(str(part), "w", format="mp4", options=options) as container:
+            with av.open(str(part), "w", format="mp4", options=h264.CONTAINER_OPTIONS) as container:
                 rate = Fraction(fps).limit_denominator(1001)
-                stream = container.add_stream(
-                    "libx264",
-                    rate=rate,
-                    options={"crf": str(crf), "preset": preset, "x264-params": f"mbtree=0:keyint={keyint}"},
-                )
-                stream.width, stream.height = width + width % 2, height + height % 2
-                stream.pix_fmt = "yuv420p"
-                stream.thread_type = ThreadType.NONE
-                stream.codec_context.thread_count = 1
-                stream.codec_context.flags |= Flags.bitexact
+                size = (width + width % 2, height + height % 2)
+                stream = h264.add_stream(container, size, rate, crf, preset, keyint)
                 reformatter = VideoReformatter()
                 for bgr in itertools.chain([first], iterator):
                     if bgr.shape != first.shape:
@@ -253,7 +245,14 @@ def resize(frame: NDArray[Pixel], size: tuple[int, int]) -> NDArray[Pixel]:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Yield the container of a video file and its first video stream.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty or no video.
+    """
     if not path.is_file():
         raise DataError(path, "there is no such video file", "Check the name and the download")
     if path.stat().st_size == 0:
@@ -265,7 +264,7 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     with container:
         streams = container.streams.video
         if not streams or not getattr(streams[0], "codec_context", None):  # None where the codec is not known
-            missing = _missing_bytes(path)
+            missing = missing_bytes(path)
             if missing:
                 raise DataError(path, f"is cut short: {missing} bytes are missing", _AGAIN)
             raise DataError(path, "holds no video stream that can be decoded", "Convert it to mp4 (H.264)")
@@ -279,7 +278,7 @@ def _rate(path: Path, stream: VideoStream) -> Fraction:
     return rate
 
 
-def _missing_bytes(path: Path) -> int:
+def missing_bytes(path: Path) -> int:
     """Return by how much the outermost AVI chunks or mp4 boxes run past the end of the file; 0 for other formats.
 
     Decoders hide a cut between two packets; the sizes written at the start of each chunk do not.
