@@ -23,9 +23,7 @@ def planes_of(bgr: NDArray[np.uint8]) -> Planes:
     """Return an H x W x 3 picture as planes; an odd side gets one repeated row or column."""
     height, width = bgr.shape[:2]
     if height % 2 or width % 2:
-        bgr = np.asarray(
-            cv2.copyMakeBorder(bgr, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8
-        )
+        bgr = np.asarray(cv2.copyMakeBorder(bgr, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8)
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420), np.uint8)
 
 

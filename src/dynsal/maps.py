@@ -53,30 +53,53 @@ def create_maps(path: Path, **facts: Any) -> Iterator[Any]:
     """Yield a function ``append(frame, map)`` for a file that appears when the block succeeds; see `write_maps`."""
     with atomic(Path(path)) as part, h5py.File(part, "w") as handle:
         handle.attrs.update(facts)
-        frames = handle.create_dataset("frame", (0,), np.int32, maxshape=(None,), chunks=(1024,))
-
-        def append(frame: int, saliency: Map) -> None:
-            require_space(Path(part), saliency.size * 4)
-            count = len(frames)
-            if not count:
-                handle.create_dataset(
-                    "saliency", (0, *saliency.shape), np.float32, maxshape=(None, *saliency.shape),
-                    chunks=(1, *saliency.shape), compression="gzip", compression_opts=1, shuffle=True,
-                )  # fmt: skip
-            stored = handle["saliency"]
-            if saliency.shape != stored.shape[1:]:
-                raise ValueError(
-                    f"the map of frame {frame} is {saliency.shape}, those before {stored.shape[1:]}"
-                )
-            if count and frame <= frames[count - 1]:
-                raise ValueError(f"frame {frame} came after frame {frames[count - 1]}")
-            frames.resize(count + 1, axis=0)
-            stored.resize(count + 1, axis=0)
-            frames[count], stored[count] = frame, saliency
-
-        yield append
-        if not len(frames):
+        writer = MapWriter(handle, Path(part))
+        yield writer.append
+        if not len(writer):
             raise DataError(path, "there is no map to write", "Check the input of this step")
+
+
+class MapWriter:
+    """Appends maps to an open file.
+
+    Parameters
+    ----------
+    handle
+        HDF5 file open for writing.
+    path
+        Its path, to watch the space that is left.
+    """
+
+    def __init__(self, handle: h5py.File, path: Path) -> None:
+        self._handle, self._path = handle, path
+        self._frames = handle.create_dataset("frame", (0,), np.int32, maxshape=(None,), chunks=(1024,))
+
+    def append(self, frame: int, saliency: Map) -> None:
+        """Append a map.
+
+        Raises
+        ------
+        ValueError
+            If it differs in size from those before, or its frame is not later.
+        """
+        require_space(self._path, saliency.size * 4)
+        count = len(self._frames)
+        if not count:
+            self._handle.create_dataset(
+                "saliency", (0, *saliency.shape), np.float32, maxshape=(None, *saliency.shape),
+                chunks=(1, *saliency.shape), compression="gzip", compression_opts=1, shuffle=True,
+            )  # fmt: skip
+        stored = self._handle["saliency"]
+        if saliency.shape != stored.shape[1:]:
+            raise ValueError(f"the map of frame {frame} is {saliency.shape}, those before {stored.shape[1:]}")
+        if count and frame <= self._frames[count - 1]:
+            raise ValueError(f"frame {frame} came after frame {self._frames[count - 1]}")
+        self._frames.resize(count + 1, axis=0)
+        stored.resize(count + 1, axis=0)
+        self._frames[count], stored[count] = frame, saliency
+
+    def __len__(self) -> int:
+        return len(self._frames)
 
 
 class MapFile:

@@ -82,7 +82,8 @@ def read_image(path: Path) -> NDArray[np.uint8] | None:
     try:
         raw = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
         if raw is not None and raw.ndim == 3 and raw.shape[2] == 4:
-            return on_black(raw if raw.dtype == np.uint8 else (raw >> 8).astype(np.uint8))
+            bits = np.asarray(raw)
+            return on_black((bits // 257 if bits.dtype == np.uint16 else bits).astype(np.uint8))
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error:
         return None

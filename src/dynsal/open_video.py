@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import cv2
@@ -47,7 +47,8 @@ class OpenVideo:
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        self.path, self.name, self.sound = path, path.name, path
+        self.path, self.name = path, path.name
+        self.sound: Path | None = path
         self.damage = Damage(cut=bool(path.is_file() and missing_bytes(path)))
         self._opened = open_stream(path)
         container, stream = self._opened.__enter__()
@@ -74,7 +75,7 @@ class OpenVideo:
         self.aspect = aspect if upright else 1 / aspect
         # AVI has no presentation times: what is read from it is out of order with B-frames (all of hevc33).
         counted = first.pts is None or "avi" in container.format.name
-        self.time_base = 1 / self.rate if counted else Fraction(stream.time_base or first.time_base)
+        self.time_base = 1 / self.rate if counted else Fraction(stream.time_base or 1 / self.rate)
         self._clock = Clock(
             counted, round(self.start / self.time_base), max(1, round(1 / self.rate / self.time_base))
         )
@@ -114,7 +115,7 @@ class OpenVideo:
         for packet in all_packets(container, stream, failed_read):
             packets += bool(packet.size) and not packet.is_discard
             try:
-                found = cast("list[VideoFrame]", packet.decode())
+                found = packet.decode()
             except FFmpegError:
                 failed += 1
                 continue
@@ -159,7 +160,7 @@ class Clock:
 
 def all_packets(
     container: InputContainer, stream: av.stream.Stream, failed: Callable[[], None]
-) -> Iterator[Packet]:
+) -> Iterator[Packet[Any]]:
     """Yield the packets of a stream and then an empty one, going on behind what cannot be read."""
     in_a_row = 0
     while in_a_row < _FAILED_READS:
@@ -171,7 +172,7 @@ def all_packets(
         except FFmpegError:
             failed()
             in_a_row += 1
-    last = Packet()
+    last: Packet[Any] = Packet()
     last.stream = stream
     yield last
 
@@ -187,6 +188,4 @@ def to_bgr(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8
 def on_black(bgra: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return H x W x 4 as H x W x 3 in front of black."""
     alpha = cv2.cvtColor(np.ascontiguousarray(bgra[..., 3]), cv2.COLOR_GRAY2BGR)
-    return np.asarray(
-        cv2.multiply(np.ascontiguousarray(bgra[..., :3]), alpha, scale=1 / 255), np.uint8
-    )
+    return np.asarray(cv2.multiply(np.ascontiguousarray(bgra[..., :3]), alpha, scale=1 / 255), np.uint8)

@@ -1,29 +1,49 @@
-"""``dynsal predict``: saliency maps of a video."""
+"""``dynsal predict``: where people look in videos and images."""
 
 from __future__ import annotations
 
 import argparse
-import glob
-import json
-import os
+import logging
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
 
-from dynsal import baselines
 from dynsal.errors import DataError
+from dynsal.model_choice import default_model, load
 
-if TYPE_CHECKING:
-    from dynsal.config_baselines import Options
+log = logging.getLogger(__name__)
+
+BASELINES = (
+    "gbvs", "itti", "pqft", "self_resemblance", "icl", "spectral_residual", "temporal_spectral", "rudoy", "rare_style",
+)  # fmt: skip
+"""For the help, which must not import them."""
+
+EPILOG = """\
+inputs: a file is a video unless its suffix is an image's. Of a folder or a 'pattern*', all videos and images are taken.
+Every image stands for itself (a two-stream net sees no motion in it); with --sequence, the images of a folder or
+pattern, or those named by themselves, are the frames of one video, in natural order (2 before 10).
+
+outputs, per input: NAME.saliency.mp4 (overlay with the sound; of a single image NAME.saliency.png) and
+NAME.saliency.csv (per frame: time in s, peak, centre and spread in px). --write chooses: overlay, csv,
+h5 (maps as float32 at the input's size), png (folder NAME.saliency.maps of 16-bit PNG, and scale.csv).
+
+A file appears under its name only when it is complete, and then replaces an older one. Ctrl-C finishes what
+is there as NAME.partial.SUFFIX (a playable video) and ends with status 130; a second Ctrl-C leaves nothing.
+A failing input does not stop the others. Status 1: an input failed, or was damaged (what could be decoded is then
+predicted all the same; --lenient: status 0). docs/predict.md tells more."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("video", type=Path, help="any video that ffmpeg reads")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EPILOG
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="videos, images, folders or patterns")
     parser.add_argument(
         "--model",
-        default="gbvs",
-        help=f"a baseline ({', '.join(baselines.REGISTRY)}), the .safetensors file of a trained net or baseline, or the name "
-        "of one that lies in results/*/models/<name>/seed0",
+        default=default_model(),
+        metavar="NAME|FILE",
+        help="a net that comes with dynsal, a .safetensors file of a trained net or baseline, the name of one in "
+        f"results/*/models/NAME/seed0, or a baseline: {', '.join(BASELINES)} (default: %(default)s)",
     )
     parser.add_argument(
         "--set",
@@ -33,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="option of a baseline, such as channels=DIOFM or variant=guo (config/README.md lists them); repeatable",
     )
-    parser.add_argument("--out", type=Path, help="HDF5 file to write (default: <video>.<model>.h5)")
     parser.add_argument(
         "--file",
         dest="files",
@@ -42,132 +61,133 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="data file that a baseline needs (AW.mat for icl); otherwise looked for in DYNSAL_MIRROR, then fetched",
     )
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="for nets (default: a GPU if there is one)")
     parser.add_argument(
-        "--threads", type=int, default=8, help="for nets: at most, and never more than the CPUs"
+        "--out",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE|DIR",
+        help="FILE.mp4, FILE.h5, FILE.csv (.png for an image; one input only) or a folder; repeatable "
+        "(default: the working directory)",
+    )
+    parser.add_argument(
+        "--write",
+        default="overlay,csv",
+        metavar="KINDS",
+        help="what goes into the folder: overlay, csv, h5, png, separated by commas (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--side-by-side", action="store_true", help="overlay to the right of the frame itself"
+    )
+    parser.add_argument(
+        "--sequence", action="store_true", help="images are the frames of a video (see below)"
+    )
+    parser.add_argument("--fps", default="25", help="of such a video (default: %(default)s)")
+    parser.add_argument("--lenient", action="store_true", help="damaged inputs are no reason for status 1")
+    parser.add_argument(
+        "--device",
+        choices=["auto", "cpu", "cuda"],
+        default="auto",
+        help="for nets (auto: a GPU if there is one)",
+    )
+    parser.add_argument(
+        "--batch", type=int, help="frames per forward pass (default: 4 on a CPU, 16 on a GPU)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=8,
+        help="for nets: at most, and never more than the CPUs (default: %(default)s)",
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Do the work."""
-    import cv2
-    from tqdm import tqdm
+def run(arguments: argparse.Namespace) -> int:
+    """Do the work; return the exit status."""
+    from dynsal.device import limit_threads, usable_cpus
+    from dynsal.inputs import find_inputs
+    from dynsal.output_files import plan
+    from dynsal.partial import Interrupted
+    from dynsal.prediction_run import predict_input, stopping_on_signals
 
-    from dynsal.maps import write_maps
-    from dynsal.prediction import baseline_maps, net_maps
-    from dynsal.provenance import versions
-    from dynsal.video import probe
-
-    out = arguments.out or Path(f"{arguments.video.stem}.{Path(arguments.model).stem}.h5")
-    if out.suffix not in (".h5", ".hdf5"):
-        raise DataError(
-            out, f"maps cannot be written as {out.suffix or 'a file without a suffix'}", "Name it .h5"
-        )
-    info = probe(arguments.video)
-    facts: dict[str, Any] = {
-        "video": arguments.video.name,
-        "model": arguments.model,
-        "dynsal": versions()["dynsal"],
-    }
-    file = trained_file(arguments.model)
-    stored = None if file is None else baselines.stored_options(file)
-    if file is not None and stored is None:
-        from dynsal.device import limit_threads, pick_device
-
-        if arguments.options:
-            raise DataError("--set", "a trained net has no options", "Leave it out, or choose a baseline")
-        limit_threads(arguments.threads)
-        maps = net_maps(arguments.video, file, pick_device(arguments.device))
-    else:
-        cv2.setNumThreads(1)
-        options = chosen_options(arguments.model if stored is None else stored, arguments.options)
-        facts |= {"options": options.model_dump_json()}
-        given = [*arguments.files, *([file] if file else [])]
-        maps = baseline_maps(arguments.video, options, needed_files(options, given))
-    shown = tqdm(
-        maps, total=info.container_frames or None, desc=arguments.video.name, unit="frame", disable=None
-    )
-    count = write_maps(out, shown, **facts)
-    print(f"{out}: {count} maps of {info.width}x{info.height}")
-
-
-def trained_file(model: str) -> Path | None:
-    """Return the file of a trained net or baseline, given itself or by the name of its row; None for other baselines.
-
-    Raises
-    ------
-    DataError
-        If several trainings have that name.
-    """
-    if Path(model).suffix == ".safetensors":
-        return Path(model)
-    found = sorted(Path("results").glob(f"*/models/{glob.escape(model)}/seed0/model.safetensors"))
-    if len(found) > 1:
-        raise DataError(
-            model, f"is the name of {len(found)} trained models", f"Choose one: {', '.join(map(str, found))}"
-        )
-    return found[0] if found else None
-
-
-def chosen_options(model: str | dict[str, Any], pairs: list[str]) -> Options:
-    """Return the options of a baseline by its name, or by those it was trained with, and KEY=VALUE texts on top.
-
-    Raises
-    ------
-    DataError
-        If there is no such baseline, option or value; with what there is.
-    """
-    import yaml
-    from pydantic import ValidationError
-
-    from dynsal.script import in_one_line
-
-    values = {"model": model} if isinstance(model, str) else dict(model)
-    if values["model"] not in baselines.REGISTRY:
-        known = ", ".join(baselines.REGISTRY)
-        raise DataError(
-            values["model"],
-            "is neither a baseline nor a trained model",
-            f"Baselines: {known}; trained models: a .safetensors file, or a name in results/*/models",
-        )
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key or key == "model":
-            raise DataError(
-                "--set", f"{pair!r} is no option of a baseline", "Write, for example, channels=DIOFM"
+    inputs = find_inputs(arguments.inputs, arguments.sequence, chosen_rate(arguments.fps))
+    planned = plan(inputs, arguments.out, chosen_kinds(arguments.write))
+    if arguments.batch is not None and arguments.batch < 1:
+        raise DataError("--batch", f"{arguments.batch} is no number of frames", "Give 1 or more")
+    spare = max(1, usable_cpus() // 2)
+    limit_threads(arguments.threads)
+    _limit_opencv(spare)
+    device = None if arguments.device == "auto" else arguments.device
+    model, facts = load(arguments.model, arguments.options, arguments.files, device, arguments.batch)
+    failed = damaged = 0
+    with stopping_on_signals() as stop:
+        for number, (one, targets) in enumerate(zip(inputs, planned, strict=True), 1):
+            title = one.path.name if len(inputs) == 1 else f"{number}/{len(inputs)} {one.path.name}"
+            options = SimpleNamespace(
+                side_by_side=arguments.side_by_side,
+                threads=min(spare, 8),
+                stop=stop,
+                title=None if one.still else title,
             )
-        try:
-            values[key] = yaml.safe_load(value)
-            json.dumps(values[key])
-        except (yaml.YAMLError, TypeError):
-            raise DataError("--set", f"{value!r} is no value", "Write a word or a number") from None
-    try:
-        return baselines.parse(json.dumps(values))
-    except ValidationError as error:
-        raise DataError("--set", in_one_line(error), "config/README.md lists the options") from None
+            try:
+                result = predict_input(one, targets, model, facts, options)
+            except DataError as error:
+                log.error("%s", error)
+                failed += 1
+                continue
+            except Interrupted:
+                log.error("interrupted: what is finished of %s is in *.partial.* files", one.path)
+                return 130
+            print(
+                f"{', '.join(str(target.path) for target in targets)}: {result.frames} frame(s) of "
+                f"{result.size[0]}x{result.size[1]}, {result.frames / result.seconds:.1f} per second, "
+                f"the first after {result.first:.1f} s",
+                flush=True,
+            )
+            if note := str(result.damage):
+                log.warning("%s: %s", one.path, note)
+            damaged += result.damage.lost
+    if len(inputs) > 1 and (failed or damaged):
+        log.error("%d of %d inputs failed, %d were damaged", failed, len(inputs), damaged)
+    return 1 if failed or (damaged and not arguments.lenient) else 0
 
 
-def needed_files(options: Options, given: list[Path]) -> dict[str, Path]:
-    """Return the files of a baseline: those given, the rest from mirror folders or the network.
+def chosen_kinds(text: str) -> list[str]:
+    """Return the kinds of outputs.
 
     Raises
     ------
     DataError
-        If one cannot be had.
+        If there is none, or an unknown one.
     """
-    from dynsal.download import fetch
-    from dynsal.layout import registry_row
+    from dynsal.output_files import KINDS
 
-    name = options.model
-    found = baselines.by_name(given)
-    if baselines.REGISTRY[name].trained and "model" not in found:
+    kinds = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown or not kinds:
         raise DataError(
-            name,
-            "must be trained first",
-            f"Make results/<data set>/models/{name}/seed0/model.safetensors with snakemake and give it as --model",
+            "--write", f"unknown: {', '.join(unknown) or 'nothing given'}", f"There are {', '.join(KINDS)}"
         )
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dynsal" / "baselines"
-    for file in options.files():
-        if file not in found:
-            found[file] = fetch(registry_row("baselines", file), cache / file, dataset="baselines")
-    return found
+    return kinds
+
+
+def chosen_rate(text: str) -> Fraction:
+    """Return frames per second from a number or a fraction such as 30000/1001.
+
+    Raises
+    ------
+    DataError
+        If the text is no positive number.
+    """
+    try:
+        rate = Fraction(text).limit_denominator(1001)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= 1000:
+        raise DataError("--fps", f"{text!r} is no rate", "Give frames per second, such as 25 or 30000/1001")
+    return rate
+
+
+def _limit_opencv(threads: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(threads)
