@@ -7,11 +7,12 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import environment
+from helpers import ROOT, environment
 
 from dynsal import baselines
 from dynsal.baselines.base import Frame
 from dynsal.cli import COMMANDS, main
+from dynsal.commands.predict import BASELINES
 from dynsal.maps import MapFile
 from dynsal.video import decode, encode
 
@@ -26,18 +27,29 @@ def clip(tmp_path_factory):
     return path
 
 
-def test_help_imports_nothing_heavy():
-    """`dynsal --help` names every command and loads neither numpy nor torch."""
+@pytest.mark.parametrize("words", [["--help"], ["predict", "--help"]], ids=" ".join)
+def test_help_imports_nothing_heavy(words):
+    """`dynsal --help` names every command and loads neither numpy nor torch; so does the help of `predict`."""
     code = (
         "import sys\nfrom dynsal.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
-        "heavy = {'numpy', 'torch', 'pandas', 'cv2', 'h5py', 'matplotlib', 'scipy', 'pydantic'} & set(sys.modules)\n"
+        f"try:\n    main({words})\nexcept SystemExit as stop:\n    assert stop.code == 0\n"
+        "heavy = {'numpy', 'torch', 'pandas', 'cv2', 'av', 'h5py', 'matplotlib', 'scipy', 'pydantic', 'tqdm', 'yaml', "
+        "'safetensors', 'psutil'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(PYTHONPATH=str(ROOT / "src")),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
-    for name in COMMANDS:
+    for name in COMMANDS if words == ["--help"] else BASELINES:
         assert name in done.stdout
+
+
+def test_the_help_of_predict_lists_the_baselines():
+    assert sorted(BASELINES) == sorted(baselines.REGISTRY)
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -63,7 +75,7 @@ def test_predict_is_the_baseline(clip, tmp_path, words):
     """The file holds what the model itself returns for the decoded frames."""
     out = tmp_path / "maps.h5"
     assert main(["predict", "--model", *words, "--out", str(out), str(clip)]) == 0
-    from dynsal.commands.predict import chosen_options
+    from dynsal.model_choice import chosen_options
 
     options = chosen_options(words[0], words[2::2])
     frames = (Frame(i, t, bgr, True) for i, (t, bgr) in enumerate(decode(clip)) if bgr is not None)

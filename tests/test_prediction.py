@@ -1,21 +1,25 @@
-"""``dynsal predict`` with a net: the right inputs, every frame, the video's own size, nothing half-written."""
+"""Prediction with a net: the right inputs, every frame, flow as in training; the Python interface."""
 
 from __future__ import annotations
 
+import gc
+import threading
+
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from dynsal.cli import main
+import dynsal
 from dynsal.config import FlowConfig, NetConfig, PrepareConfig
 from dynsal.errors import DataError
 from dynsal.evaluation import resize_map
 from dynsal.flow import estimator, fields, thinned_fields
 from dynsal.inference import Predictor
-from dynsal.maps import MapFile
 from dynsal.nets import build
 from dynsal.nets.weights import load_model, save_model
-from dynsal.prediction import net_maps
+from dynsal.open_video import OpenVideo
+from dynsal.prediction import NetModel, all_fields, stream
 from dynsal.prepare import Frame
 from dynsal.video import decode, encode, resize
 
@@ -53,18 +57,28 @@ def frames_of(path):
     ]
 
 
+def maps_of(clip, file, batch=3):
+    """Return the maps on the net's own grid, by frame."""
+    source = OpenVideo(clip)
+    found = {
+        shown.index: saliency
+        for shown, saliency in stream(source, NetModel(file, CPU, batch), lambda _: None)
+    }
+    source.close()
+    return found
+
+
 @pytest.mark.parametrize("arch", ["spatial", "temporal", "early"])
 def test_maps_are_those_of_the_net_on_rescaled_frames(tmp_path, arch):
     clip, file = video(tmp_path / "a.mp4", 7, 30), model(tmp_path / "m.safetensors", arch)
-    found = list(net_maps(clip, file, CPU, batch_size=3))
-    assert [index for index, _ in found] == list(range(7))
+    found = maps_of(clip, file)
+    assert list(found) == list(range(7))
     predictor = Predictor(*load_model(file))
     frames = frames_of(clip)
     flow = [field for _, field in fields(frames, estimator("dis"), "forward")]
-    for index, saliency in found:
+    for index, saliency in found.items():
         expected = predictor(frames[index].bgr[None], flow[index][None])[0]
-        np.testing.assert_allclose(saliency, resize_map(expected, (54, 38)), rtol=1e-4, atol=1e-9)
-        assert saliency.shape == (38, 54)
+        np.testing.assert_allclose(saliency, expected, rtol=1e-4, atol=1e-9)
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward"])
@@ -90,46 +104,61 @@ def test_videos_are_thinned_as_in_training(tmp_path):
     """A net for 30 frames per second sees the motion over two frames of a video with 60."""
     clip = video(tmp_path / "a.mp4", 8, 60)
     file = model(tmp_path / "m.safetensors", "temporal", fps_target=30.0)
-    found = dict(net_maps(clip, file, CPU))
+    found = maps_of(clip, file)
     frames = frames_of(clip)
     predictor = Predictor(*load_model(file))
     for frame, field in fields(frames[::2], estimator("dis"), "forward"):
-        expected = resize_map(predictor(None, field[None])[0], (54, 38))
+        expected = predictor(None, field[None])[0]
         np.testing.assert_allclose(found[frame.index], expected, rtol=1e-4, atol=1e-9)
 
 
-def test_command(tmp_path, monkeypatch, caplog, capsys):
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_videos_shorter_than_the_stride(tmp_path, count, direction):
+    """One frame has no motion; two have that between them, whatever the stride."""
+    frames = frames_of(video(tmp_path / "a.mp4", count, 60))
+    flow = FlowConfig(estimator="dis", bound=2.0, direction=direction)
+    found = list(all_fields(iter(frames), flow, 3))
+    assert [frame.index for frame, _ in found] == list(range(count))
+    if count == 1:
+        assert found[0][1].shape == (*SIZE[::-1], 2)
+        assert not found[0][1].any()
+    else:
+        pair = (frames[0].bgr, frames[-1].bgr)
+        grey = [
+            cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY) for bgr in (pair if direction == "forward" else pair[::-1])
+        ]
+        for _, field in found:
+            np.testing.assert_array_equal(field, estimator("dis")(*grey))
+
+
+def test_python_interface(tmp_path):
+    """Frames with their maps at the frame's size; single images are frames of one video."""
     clip, file = video(tmp_path / "a.mp4", 5, 30), model(tmp_path / "m.safetensors")
-    monkeypatch.chdir(tmp_path)
-    assert main(["predict", str(clip), "--model", str(file)]) == 0
-    assert "a.m.h5: 5 maps of 54x38" in capsys.readouterr().out
-    maps = MapFile(tmp_path / "a.m.h5")
-    assert maps.size == (54, 38)
-    assert maps.attrs["video"] == "a.mp4"
-    assert len(maps) == 5
-    for words, problem in (
-        ([str(clip), "--model", "gvbs"], "neither a baseline nor a trained model"),
-        ([str(clip), "--model", str(file), "--out", "x.mp4"], "cannot be written as .mp4"),
-        ([str(clip), "--model", str(file), "--set", "a=b"], "has no options"),
-        (["absent.mp4", "--model", str(file)], "absent.mp4: there is no such video file"),
-        ([str(clip), "--model", "gbvs", "--set", "channels=XY"], "channels"),
-        ([str(clip), "--model", "gbvs", "--set", "channels"], "is no option of a baseline"),
-        ([str(clip), "--model", "rudoy"], "must be trained first"),
-    ):
-        caplog.clear()
-        assert main(["predict", *words]) == 1
-        assert problem in caplog.text
+    expected = maps_of(clip, file)
+    for frame, saliency in dynsal.predict(clip, model=file, device="cpu"):
+        assert frame.bgr.shape == (38, 54, 3)
+        assert frame.time == pytest.approx(frame.index / 30)
+        assert saliency.dtype == np.float32
+        np.testing.assert_allclose(
+            saliency, resize_map(expected.pop(frame.index), (54, 38)), rtol=1e-4, atol=1e-9
+        )
+    assert not expected
+    for frame, _ in dynsal.predict(str(clip), model="spectral_residual"):
+        cv2.imwrite(str(tmp_path / f"f{frame.index}.png"), frame.bgr)
+    images = sorted(tmp_path.glob("f*.png"))
+    assert len(list(dynsal.predict(images, model=file))) == 5
+    with pytest.raises(DataError, match="stands for 2 videos"):
+        list(dynsal.predict([clip, clip], model=file))
+    with pytest.raises(DataError, match="neither a baseline nor"):
+        list(dynsal.predict(clip, model="gvbs"))
 
 
-def test_a_damaged_video_leaves_nothing(tmp_path, caplog):
-    clip, file = video(tmp_path / "a.mp4", 30, 30), model(tmp_path / "m.safetensors", "spatial")
-    clip.write_bytes(clip.read_bytes()[:-400])
-    assert main(["predict", str(clip), "--model", str(file), "--out", str(tmp_path / "x.h5")]) == 1
-    assert "cut short" in caplog.text
-    assert not (tmp_path / "x.h5").exists()
-
-
-def test_one_frame_has_no_flow(tmp_path):
-    clip, file = video(tmp_path / "a.mp4", 1, 30), model(tmp_path / "m.safetensors")
-    with pytest.raises(DataError, match="fewer than two frames"):
-        list(net_maps(clip, file, CPU))
+def test_leaving_early_stops_the_threads(tmp_path):
+    clip, file = video(tmp_path / "a.mp4", 30, 30), model(tmp_path / "m.safetensors")
+    before = threading.active_count()
+    for frame, _ in dynsal.predict(clip, model=file):
+        if frame.index == 3:
+            break
+    gc.collect()
+    assert threading.active_count() == before
