@@ -1,0 +1,199 @@
+"""Speed and memory of `dynsal predict` against the bare forward pass of its net.
+
+The video is a demo scene of 640x480 (or --video); the net is early fusion with DIS flow and random weights (or --model).
+Overlay and table are written. Frames per second of the command count from opening the video to the finished files.
+
+python benchmarks/bench_predict.py --size 160 120 320 240
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from _common import (
+    at_least,
+    at_most,
+    begin,
+    environment,
+    given_or_generated,
+    measured,
+    median_ratio,
+    parser,
+    show,
+)
+
+SLOWEST_FIRST, SLOWEST_HELP, LEAST_RATE, LEAST_RATIO, MOST_GROWTH = 5.0, 0.3, 12.0, 0.9, 1.05
+
+
+def make_model(path: Path, size: tuple[int, int], width: float) -> None:
+    """Write an untrained early fusion net with the metadata of a trained one."""
+    from dynsal.config import FlowConfig, NetConfig, PrepareConfig
+    from dynsal.nets import build
+    from dynsal.nets.weights import save_model
+
+    net = NetConfig(width=width, coding="log_density")
+    meta = {
+        "arch": "early",
+        "net": net.model_dump(mode="json"),
+        "flow": FlowConfig(estimator="dis", bound=2.0).model_dump(mode="json"),
+        "prepare": PrepareConfig(size=size, fps_target=None).model_dump(mode="json"),
+        "size": list(size),
+    }
+    save_model(path, build("early", net), meta)
+
+
+def bare_forward(model: Path, threads: int, seconds: float) -> float:
+    """Return frames per second of the net alone, on a batch in memory, as `dynsal predict` calls it."""
+    import numpy as np
+
+    from dynsal.device import limit_threads
+    from dynsal.inference import Predictor
+    from dynsal.nets.weights import load_model
+
+    limit_threads(threads)
+    net, meta = load_model(model)
+    predictor = Predictor(net, meta)
+    rng = np.random.default_rng(0)
+    width, height = meta["size"]
+    frames = rng.integers(0, 255, (4, height, width, 3), np.uint8)
+    flow = rng.standard_normal((4, height, width, 2)).astype(np.float32)
+    predictor(frames, flow)
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        predictor(frames, flow)
+        count += len(frames)
+    return count / (time.perf_counter() - start)
+
+
+def in_child(*words: object) -> str:
+    """Run this file's ``--child`` work in a process of its own, which keeps this one small (see `measured`)."""
+    return subprocess.run(
+        [sys.executable, __file__, "--child", *map(str, words)],
+        capture_output=True, text=True, check=True, env=environment(),
+    ).stdout  # fmt: skip
+
+
+def child(words: list[str]) -> None:
+    """Do what :func:`in_child` asks for."""
+    if words[0] == "model":
+        make_model(Path(words[1]), (int(words[2]), int(words[3])), float(words[4]))
+    elif words[0] == "video":
+        print(given_or_generated(None, Path(words[1]), int(words[2])))
+    else:
+        print(bare_forward(Path(words[1]), int(words[2]), float(words[3])))
+
+
+class Run:
+    """One call of the command."""
+
+    def __init__(self, video: Path, model: Path | str, folder: Path, threads: int) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "dynsal.cli",
+            "predict",
+            video,
+            "--model",
+            model,
+            "--out",
+            folder / "out",
+        ]
+        usage = measured([*command, "--threads", str(threads)], folder)
+        told = (folder / "output.txt").read_text(errors="replace")
+        found = re.search(r"(\d+) frame\(s\) of .*?, ([\d.]+) per second, the first after ([\d.]+) s", told)
+        if found is None:
+            raise SystemExit(f"no result in\n{told[-2000:]}")
+        self.rate = float(found[2])
+        self.peak_mib = usage.peak_mib
+        # From the start of the process, imports and loading included.
+        self.first = usage.seconds - int(found[1]) / self.rate + float(found[3])
+
+
+def speed(model: Path, name: str, video: Path, folder: Path, options: argparse.Namespace) -> None:
+    """Print the rows of one net."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    bare: dict[int, list[float]] = {1: [], cores: []}
+    runs = []
+    for _ in range(options.repeats):
+        for threads, rates in bare.items():
+            rates.append(float(in_child("forward", model, threads, options.seconds)))
+        runs.append(Run(video, model, folder, options.threads or cores))
+    rates = [run.rate for run in runs]
+    for threads, limit in bare.items():
+        ratio = median_ratio(rates, limit)
+        show(
+            f"{name}, against {threads} thread(s) of the net", f"{statistics.median(rates):.1f} fps",
+            f"{statistics.median(limit):.1f} fps", ratio, at_least(ratio, LEAST_RATIO),
+        )  # fmt: skip
+    show(
+        f"{name}, end to end",
+        f"{statistics.median(rates):.1f} fps",
+        target=at_least(statistics.median(rates), LEAST_RATE),
+    )
+    first = statistics.median(run.first for run in runs)
+    show(f"{name}, first frame after", f"{first:.2f} s", target=at_most(first, SLOWEST_FIRST, "s"))
+
+
+def main() -> None:
+    """Print the table."""
+    made = parser(__doc__, repeats=3)
+    made.add_argument(
+        "--size", type=int, nargs="+", default=[160, 120], help="of nets: WIDTH HEIGHT, several times"
+    )
+    made.add_argument("--width", type=float, default=0.25, help="of the net (default %(default)s)")
+    made.add_argument("--model", type=Path, help="a trained net instead")
+    made.add_argument("--video", type=Path, help="a video instead of the demo's")
+    made.add_argument("--frames", type=int, default=300, help="of the demo's video (default %(default)s)")
+    made.add_argument("--seconds", type=float, default=5.0, help="of each bare run (default %(default)s)")
+    made.add_argument("--threads", type=int, help="of the net in the command (default: all cores)")
+    made.add_argument("--child", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    options = made.parse_args()
+    if options.child:
+        child(options.child)
+        return
+    begin("dynsal predict: overlay and table")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        short = options.video or Path(in_child("video", folder / "short", options.frames).strip())
+        times = []
+        for _ in range(2 * options.repeats + 1):
+            start = time.perf_counter()
+            subprocess.run(
+                [sys.executable, "-m", "dynsal.cli", "predict", "--help"],
+                env=environment(),
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            times.append(time.perf_counter() - start)
+        help_seconds = statistics.median(times)
+        show(
+            "dynsal predict --help", f"{help_seconds:.2f} s", target=at_most(help_seconds, SLOWEST_HELP, "s")
+        )
+        model = options.model
+        if model is not None:
+            speed(model, model.parent.parent.name, short, folder, options)
+        else:
+            for width, height in zip(options.size[::2], options.size[1::2], strict=True):
+                model = folder / f"{width}x{height}.safetensors"
+                in_child("model", model, width, height, options.width)
+                speed(model, f"early 1/{1 / options.width:g}, {width}x{height}", short, folder, options)
+        if options.video is None:
+            long = Path(in_child("video", folder / "long", 4 * options.frames).strip())
+            peaks = [Run(video, model, folder, options.threads or 8).peak_mib for video in (short, long)]
+            growth = peaks[1] / peaks[0]
+            show(
+                f"peak memory, {4 * options.frames} and {options.frames} frames", f"{peaks[1]:.0f} MiB", f"{peaks[0]:.0f} MiB",
+                1 / growth, at_most(growth, MOST_GROWTH, "times"),
+            )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
