@@ -162,3 +162,17 @@ def test_leaving_early_stops_the_threads(tmp_path):
             break
     gc.collect()
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_forward_passes_beside_each_other_change_nothing(tmp_path, batch):
+    clip, file = video(tmp_path / "a.mp4", 11, 30), model(tmp_path / "m.safetensors")
+    found = []
+    for workers in (1, 4):
+        source = OpenVideo(clip)
+        maps = stream(source, NetModel(file, CPU, batch, workers), lambda _: None)
+        found.append([(shown.index, saliency) for shown, saliency in maps])
+        source.close()
+    assert [index for index, _ in found[1]] == list(range(11))
+    for (_, one), (_, other) in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -64,5 +64,7 @@ def predict(
     made, _ = load(os.fspath(model) if model is not None else default_model(), options, (), device, batch)
     opened: Input = inputs[0]
     with contextlib.closing(opened.open(max(1, usable_cpus() // 2))) as pictures:
-        for frame, saliency in stream(pictures, made, lambda picture: picture):
-            yield frame.kept, resize(np.asarray(saliency, np.float32), pictures.size)
+        frames = stream(pictures, made, lambda picture: picture)
+        with contextlib.closing(frames):  # whose thread must be done before the source is closed
+            for frame, saliency in frames:
+                yield frame.kept, resize(np.asarray(saliency, np.float32), pictures.size)

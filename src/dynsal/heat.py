@@ -51,7 +51,7 @@ def lay_over(planes: Planes, saliency: NDArray[np.floating[Any]], size: tuple[in
     if size != (width, height):
         level = cv2.copyMakeBorder(level, 0, height - size[1], 0, width - size[0], cv2.BORDER_REPLICATE)
     out = np.empty_like(planes)
-    grey = cv2.multiply(cv2.LUT(planes[:height], _DIMMED), cv2.LUT(level, _KEPT), scale=1 / 255)
+    grey = cv2.multiply(planes[:height], cv2.LUT(level, _KEPT), scale=1 / 255)
     cv2.add(grey, cv2.LUT(level, _LUMA), dst=out[:height])
     half = cv2.resize(level, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     chroma = out[height:].reshape(2, height // 2, width // 2)
@@ -70,7 +70,10 @@ def beside(left: Planes, right: Planes) -> Planes:
 
 
 def _tables() -> tuple[NDArray[np.uint8], ...]:
-    """Return, per level, what Y keeps of the grey picture, and what the colour adds to Y, U and V; and dimming."""
+    """Return, per level of the map: what to multiply the picture's Y with (of 255), what to add to it, and U and V.
+
+    The grey picture is dimmed to 0.25 + 0.6 * grey.
+    """
     levels = np.arange(256, dtype=np.uint8)
     bgr = cv2.applyColorMap(levels[:, None], cv2.COLORMAP_INFERNO)[:, 0].astype(np.float64) / 255
     blue, green, red = bgr.T
@@ -78,9 +81,10 @@ def _tables() -> tuple[NDArray[np.uint8], ...]:
     u = -37.797 * red - 74.203 * green + 112.0 * blue
     v = 112.0 * red - 93.786 * green - 18.214 * blue
     weight = np.clip(_OPAQUE * levels / 255, 0, 1)
-    dimmed = 16 + 219 * (0.25 + 0.6 * np.clip((levels.astype(np.float64) - 16) / 219, 0, 1))
-    tables = (255 * (1 - weight), weight * luma, 128 + weight * u, 128 + weight * v, dimmed)
+    black = 16 + 0.25 * 219 - 0.6 * 16
+    kept, added = 255 * 0.6 * (1 - weight), (1 - weight) * black + weight * luma
+    tables = (kept, added, 128 + weight * u, 128 + weight * v)
     return tuple(np.rint(table).astype(np.uint8) for table in tables)
 
 
-_KEPT, _LUMA, _BLUE, _RED, _DIMMED = _tables()
+_KEPT, _LUMA, _BLUE, _RED = _tables()

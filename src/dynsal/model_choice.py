@@ -72,6 +72,7 @@ def load(
     files: Sequence[Path] = (),
     device: str | None = None,
     batch: int | None = None,
+    workers: int = 8,
 ) -> tuple[Model, dict[str, Any]]:
     """Return the model that a word means, ready to predict, and facts about it for the files it writes.
 
@@ -87,6 +88,8 @@ def load(
         ``cpu`` or ``cuda``, for nets; None takes a GPU if there is one.
     batch
         Frames per forward pass, for nets; None chooses by the device.
+    workers
+        Forward passes beside each other on a CPU, at most, and never more than there are processors.
 
     Raises
     ------
@@ -99,12 +102,13 @@ def load(
     found = resolve_model(text)
     stored = baselines.stored_options(found) if isinstance(found, Path) else None
     if isinstance(found, Path) and stored is None:
-        from dynsal.device import pick_device
+        from dynsal.device import pick_device, usable_cpus
 
         if options:
             raise DataError("--set", "a trained net has no options", "Leave it out, or choose a baseline")
         chosen = pick_device(device)
-        return NetModel(found, chosen, batch or (4 if chosen.type == "cpu" else 16)), {"model": text}
+        batch = batch or (1 if chosen.type == "cpu" else 16)  # larger ones gain nothing on a CPU
+        return NetModel(found, chosen, batch, max(1, min(workers, usable_cpus()))), {"model": text}
     parsed = chosen_options(text if stored is None else stored, options)
     given = [*files, *([found] if isinstance(found, Path) else [])]
     facts = {"model": text, "options": parsed.model_dump_json()}

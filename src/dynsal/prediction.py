@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -78,6 +79,9 @@ class NetModel:
         Where it computes.
     batch
         Frames per forward pass.
+    workers
+        On a CPU, how many forward passes run beside each other, each on one thread: where something else uses the cores
+        too, as decoding and encoding do here, threads that share one pass wait for each other most of the time.
 
     Raises
     ------
@@ -85,11 +89,12 @@ class NetModel:
         If the file is missing or damaged.
     """
 
-    def __init__(self, file: Path, device: torch.device, batch: int) -> None:
+    def __init__(self, file: Path, device: torch.device, batch: int, workers: int = 1) -> None:
         net, self._meta = load_model(file)
         self.predictor = Predictor(net, self._meta, device)
         self.size = (int(self._meta["size"][0]), int(self._meta["size"][1]))
-        self.depth = self._batch = batch
+        self._batch, self._workers = batch, workers if device.type == "cpu" else 1
+        self.depth = max(2, batch)
 
     def prepare(
         self, pictures: Iterable[Picture], rate: float, keep: Callable[[Picture], Kept]
@@ -115,9 +120,21 @@ class NetModel:
 
     def maps(self, items: Iterable[tuple[Frame, Field | None]]) -> Maps:
         """Yield the net's maps."""
-        return self.predictor.predict_stream(
-            ((frame.index, frame.bgr, field) for frame, field in items), self._batch
-        )
+        waiting: deque[Future[list[tuple[int, NDArray[np.float32]]]]] = deque()
+        inputs = ((frame.index, frame.bgr, field) for frame, field in items)
+        with ThreadPoolExecutor(self._workers, initializer=self._begin) as pool:
+            while batch := list(itertools.islice(inputs, self._batch)):
+                waiting.append(
+                    pool.submit(lambda found: list(self.predictor.predict_stream(found, self._batch)), batch)
+                )
+                if len(waiting) > self._workers:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+
+    def _begin(self) -> None:
+        if self.predictor.device.type == "cpu":
+            torch.set_num_threads(1)  # of this thread
 
 
 class BaselineModel:
@@ -173,7 +190,7 @@ def all_fields(frames: Iterable[Frame], flow: FlowConfig, stride: int) -> Iterat
 
 def stream(
     source: Source, model: Model, keep: Callable[[Picture], Kept], stop: Callable[[], bool] = lambda: False
-) -> Iterator[tuple[Shown[Kept], NDArray[np.floating[Any]]]]:
+) -> Generator[tuple[Shown[Kept], NDArray[np.floating[Any]]]]:
     """Yield (frame, h x w map >= 0 on the model's own grid) of every frame of a source.
 
     Decoding, rescaling and flow run in a thread ahead of the model, with a bounded queue between, so memory does not

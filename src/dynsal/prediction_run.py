@@ -85,13 +85,19 @@ def predict_input(
             first = first or time.perf_counter() - begun
 
         pictured = any(target.kind == "overlay" for target in targets)
-        with Behind(write, WAITING) as behind, _progress(source, options.title) as bar:
-            for frame, saliency in stream(
-                source,
-                model,
-                lambda picture: heat.planes_of(picture.bgr) if pictured else None,
-                options.stop.is_set,
-            ):
+        frames = stream(
+            source,
+            model,
+            lambda picture: heat.planes_of(picture.bgr) if pictured else None,
+            options.stop.is_set,
+        )
+        # Its thread must be done with the source before that is closed.
+        with (
+            contextlib.closing(frames),
+            Behind(write, WAITING) as behind,
+            _progress(source, options.title) as bar,
+        ):
+            for frame, saliency in frames:
                 behind.put(Predicted(frame.index, frame.time, frame.pts, frame.kept, saliency))
                 count += 1
                 bar.update()

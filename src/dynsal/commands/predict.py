@@ -91,19 +91,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for nets (auto: a GPU if there is one)",
     )
     parser.add_argument(
-        "--batch", type=int, help="frames per forward pass (default: 4 on a CPU, 16 on a GPU)"
+        "--batch", type=int, help="frames per forward pass (default: 1 on a CPU, 16 on a GPU)"
     )
     parser.add_argument(
         "--threads",
         type=int,
         default=8,
-        help="for nets: at most, and never more than the CPUs (default: %(default)s)",
+        help="forward passes beside each other on a CPU, at most, and never more than there are CPUs (default: %(default)s)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do the work; return the exit status."""
-    from dynsal.device import limit_threads, usable_cpus
+    from dynsal.device import usable_cpus
     from dynsal.inputs import find_inputs
     from dynsal.output_files import plan
     from dynsal.partial import Interrupted
@@ -114,10 +114,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.batch is not None and arguments.batch < 1:
         raise DataError("--batch", f"{arguments.batch} is no number of frames", "Give 1 or more")
     spare = max(1, usable_cpus() // 2)
-    limit_threads(arguments.threads)
     _limit_opencv(spare)
     device = None if arguments.device == "auto" else arguments.device
-    model, facts = load(arguments.model, arguments.options, arguments.files, device, arguments.batch)
+    model, facts = load(
+        arguments.model, arguments.options, arguments.files, device, arguments.batch, arguments.threads
+    )
     failed = damaged = 0
     with stopping_on_signals() as stop:
         for number, (one, targets) in enumerate(zip(inputs, planned, strict=True), 1):
