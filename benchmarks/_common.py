@@ -134,6 +134,8 @@ class Usage(NamedTuple):
     seconds: float
     peak_mib: float
     """Largest resident set of the process itself, without its children."""
+    cpu_seconds: float
+    """Processor time of the process and the children it waited for, in user and system mode."""
 
 
 def measured(command: Sequence[str | Path], cwd: Path) -> Usage:
@@ -164,7 +166,8 @@ def measured(command: Sequence[str | Path], cwd: Path) -> Usage:
             told = output.read().decode(errors="replace")[-3000:]
             raise SystemExit(f"{' '.join(map(str, command))[:500]} failed:\n{told}")
     # ru_maxrss is in KiB, but in bytes on macOS.
-    return Usage(seconds, usage.ru_maxrss / (MIB if sys.platform == "darwin" else 1024))
+    peak = usage.ru_maxrss / (MIB if sys.platform == "darwin" else 1024)
+    return Usage(seconds, peak, usage.ru_utime + usage.ru_stime)
 
 
 def environment() -> dict[str, str]:

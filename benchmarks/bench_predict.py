@@ -15,7 +15,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from _common import (
@@ -50,27 +52,52 @@ def make_model(path: Path, size: tuple[int, int], width: float) -> None:
     save_model(path, build("early", net), meta)
 
 
-def bare_forward(model: Path, threads: int, seconds: float) -> float:
-    """Return frames per second of the net alone, on a batch in memory, as `dynsal predict` calls it."""
-    import numpy as np
+def bare_forward(model: Path, threads: int, passes: int, batch: int, seconds: float) -> tuple[float, float]:
+    """Return frames per second, and milliseconds of processor time per frame, of the net alone on frames in memory.
 
-    from dynsal.device import limit_threads
+    Parameters
+    ----------
+    model
+        The net.
+    threads
+        Threads of one forward pass.
+    passes
+        Forward passes beside each other.
+    batch
+        Frames per pass.
+    seconds
+        How long to measure.
+    """
+    import numpy as np
+    import torch
+
     from dynsal.inference import Predictor
     from dynsal.nets.weights import load_model
 
-    limit_threads(threads)
     net, meta = load_model(model)
     predictor = Predictor(net, meta)
     rng = np.random.default_rng(0)
     width, height = meta["size"]
-    frames = rng.integers(0, 255, (4, height, width, 3), np.uint8)
-    flow = rng.standard_normal((4, height, width, 2)).astype(np.float32)
-    predictor(frames, flow)
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
+    frames = rng.integers(0, 255, (batch, height, width, 3), np.uint8)
+    flow = rng.standard_normal((batch, height, width, 2)).astype(np.float32)
+
+    def repeat(_: int) -> int:
+        torch.set_num_threads(threads)
         predictor(frames, flow)
-        count += len(frames)
-    return count / (time.perf_counter() - start)
+        barrier.wait()
+        count, end = 0, time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            predictor(frames, flow)
+            count += batch
+        return count
+
+    barrier = threading.Barrier(passes + 1)
+    with ThreadPoolExecutor(passes) as pool:
+        found = pool.map(repeat, range(passes))
+        barrier.wait()
+        start, used = time.perf_counter(), time.process_time()
+        count = sum(found)
+        return count / (time.perf_counter() - start), 1e3 * (time.process_time() - used) / count
 
 
 def in_child(*words: object) -> str:
@@ -88,58 +115,62 @@ def child(words: list[str]) -> None:
     elif words[0] == "video":
         print(given_or_generated(None, Path(words[1]), int(words[2])))
     else:
-        print(bare_forward(Path(words[1]), int(words[2]), float(words[3])))
+        print(*bare_forward(Path(words[1]), int(words[2]), int(words[3]), int(words[4]), float(words[5])))
 
 
 class Run:
     """One call of the command."""
 
-    def __init__(self, video: Path, model: Path | str, folder: Path, threads: int) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "dynsal.cli",
-            "predict",
-            video,
-            "--model",
-            model,
-            "--out",
-            folder / "out",
-        ]
-        usage = measured([*command, "--threads", str(threads)], folder)
+    def __init__(self, video: Path, model: Path, folder: Path) -> None:
+        words: list[str | Path] = ["-m", "dynsal.cli", "predict", video, "--model", model]
+        usage = measured([sys.executable, *words, "--out", folder / "out"], folder)
         told = (folder / "output.txt").read_text(errors="replace")
         found = re.search(r"(\d+) frame\(s\) of .*?, ([\d.]+) per second, the first after ([\d.]+) s", told)
         if found is None:
             raise SystemExit(f"no result in\n{told[-2000:]}")
-        self.rate = float(found[2])
-        self.peak_mib = usage.peak_mib
+        self.frames, self.rate = int(found[1]), float(found[2])
+        self.peak_mib, self.cpu_seconds = usage.peak_mib, usage.cpu_seconds
         # From the start of the process, imports and loading included.
-        self.first = usage.seconds - int(found[1]) / self.rate + float(found[3])
+        self.first = usage.seconds - self.frames / self.rate + float(found[3])
 
 
-def speed(model: Path, name: str, video: Path, folder: Path, options: argparse.Namespace) -> None:
-    """Print the rows of one net."""
+def speed(model: Path, name: str, video: Path, folder: Path, options: argparse.Namespace) -> float:
+    """Print the rows of one net; return the least processor time per frame of the net alone, in milliseconds."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    bare: dict[int, list[float]] = {1: [], cores: []}
-    runs = []
+    limits: dict[str, tuple[int, int, int]] = {
+        "1 thread, batches of 8": (1, 1, 8),
+        f"{cores} threads, batches of 8": (cores, 1, 8),
+        f"{cores} passes of 1 thread beside each other": (1, cores, 1),
+    }
+    bare: dict[str, list[float]] = {text: [] for text in limits}
+    cpu_ms, runs = [], []
     for _ in range(options.repeats):
-        for threads, rates in bare.items():
-            rates.append(float(in_child("forward", model, threads, options.seconds)))
-        runs.append(Run(video, model, folder, options.threads or cores))
+        for text, (threads, passes, batch) in limits.items():
+            rate, used = map(
+                float, in_child("forward", model, threads, passes, batch, options.seconds).split()
+            )
+            bare[text].append(rate)
+            cpu_ms.append(used)
+        runs.append(Run(video, model, folder))
     rates = [run.rate for run in runs]
-    for threads, limit in bare.items():
+    median = statistics.median(rates)
+    show(f"{name}: overlay and table", f"{median:.1f} fps", target=at_least(median, LEAST_RATE))
+    for text, limit in bare.items():
         ratio = median_ratio(rates, limit)
         show(
-            f"{name}, against {threads} thread(s) of the net", f"{statistics.median(rates):.1f} fps",
-            f"{statistics.median(limit):.1f} fps", ratio, at_least(ratio, LEAST_RATIO),
-        )  # fmt: skip
-    show(
-        f"{name}, end to end",
-        f"{statistics.median(rates):.1f} fps",
-        target=at_least(statistics.median(rates), LEAST_RATE),
-    )
+            f"  net alone, {text}",
+            "",
+            f"{statistics.median(limit):.1f} fps",
+            ratio,
+            at_least(ratio, LEAST_RATIO),
+        )
     first = statistics.median(run.first for run in runs)
-    show(f"{name}, first frame after", f"{first:.2f} s", target=at_most(first, SLOWEST_FIRST, "s"))
+    show(
+        "  first frame, from the start of the process",
+        f"{first:.2f} s",
+        target=at_most(first, SLOWEST_FIRST, "s"),
+    )
+    return min(cpu_ms)
 
 
 def main() -> None:
@@ -153,7 +184,6 @@ def main() -> None:
     made.add_argument("--video", type=Path, help="a video instead of the demo's")
     made.add_argument("--frames", type=int, default=300, help="of the demo's video (default %(default)s)")
     made.add_argument("--seconds", type=float, default=5.0, help="of each bare run (default %(default)s)")
-    made.add_argument("--threads", type=int, help="of the net in the command (default: all cores)")
     made.add_argument("--child", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     options = made.parse_args()
     if options.child:
@@ -179,20 +209,30 @@ def main() -> None:
         )
         model = options.model
         if model is not None:
-            speed(model, model.parent.parent.name, short, folder, options)
+            net_ms = speed(model, model.parent.parent.name, short, folder, options)
         else:
             for width, height in zip(options.size[::2], options.size[1::2], strict=True):
                 model = folder / f"{width}x{height}.safetensors"
                 in_child("model", model, width, height, options.width)
-                speed(model, f"early 1/{1 / options.width:g}, {width}x{height}", short, folder, options)
+                net_ms = speed(
+                    model, f"early 1/{1 / options.width:g}, {width}x{height}", short, folder, options
+                )
         if options.video is None:
             long = Path(in_child("video", folder / "long", 4 * options.frames).strip())
-            peaks = [Run(video, model, folder, options.threads or 8).peak_mib for video in (short, long)]
-            growth = peaks[1] / peaks[0]
+            few, many = (Run(video, model, folder) for video in (short, long))
+            growth = many.peak_mib / few.peak_mib
             show(
-                f"peak memory, {4 * options.frames} and {options.frames} frames", f"{peaks[1]:.0f} MiB", f"{peaks[0]:.0f} MiB",
+                f"peak memory, {many.frames} and {few.frames} frames", f"{many.peak_mib:.0f} MiB", f"{few.peak_mib:.0f} MiB",
                 1 / growth, at_most(growth, MOST_GROWTH, "times"),
             )  # fmt: skip
+            # Start-up cancels out. On a busy machine this says more than frames per second do.
+            all_ms = 1e3 * (many.cpu_seconds - few.cpu_seconds) / (many.frames - few.frames)
+            show(
+                "processor time per frame, net alone as limit",
+                f"{all_ms:.1f} ms",
+                f"{net_ms:.1f} ms",
+                net_ms / all_ms,
+            )
 
 
 if __name__ == "__main__":

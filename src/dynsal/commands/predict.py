@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do the work; return the exit status."""
-    from dynsal.device import usable_cpus
+    from dynsal.device import keep_freed_memory, usable_cpus
     from dynsal.inputs import find_inputs
     from dynsal.output_files import plan
     from dynsal.partial import Interrupted
@@ -115,6 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError("--batch", f"{arguments.batch} is no number of frames", "Give 1 or more")
     spare = max(1, usable_cpus() // 2)
     _limit_opencv(spare)
+    keep_freed_memory()
     device = None if arguments.device == "auto" else arguments.device
     model, facts = load(
         arguments.model, arguments.options, arguments.files, device, arguments.batch, arguments.threads
