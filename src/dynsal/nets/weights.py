@@ -172,8 +172,8 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Modul
         config = NetConfig.model_validate_json(json.dumps({**meta["net"], "init": "he"}))
         if meta["arch"] not in REGISTRY:
             raise ValueError(f"unknown architecture {meta['arch']!r}")
-        with torch.device("meta"):
-            net = build(meta["arch"], config)
+        # Not on torch's "meta" device: drawing initial weights there imports its compiler, which takes longer than drawing.
+        net = build(meta["arch"], config)
         net.load_state_dict(tensors, assign=True)
     except (KeyError, ValueError, RuntimeError) as error:
         raise DataError(
