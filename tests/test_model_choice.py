@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-
 import pytest
 from test_prediction import model
 
-import dynsal
+from dynsal import shipped
 from dynsal.errors import DataError
 from dynsal.model_choice import default_model, load, resolve_model
 
 
-@pytest.fixture
-def _shipping(monkeypatch, tmp_path):
-    """Pretend that dynsal comes with two nets, one of them called as a baseline is."""
-    module = ModuleType("dynsal.shipped")
-    module.names = lambda: ("laptop", "gbvs")
-    module.path = lambda name: tmp_path / f"{name}.safetensors"
-    module.__spec__ = ModuleSpec("dynsal.shipped", None)
-    monkeypatch.setitem(sys.modules, "dynsal.shipped", module)
-    monkeypatch.setattr(dynsal, "shipped", module, raising=False)
+def test_shipped_nets_come_first(tmp_path, monkeypatch):
+    """Also before a baseline or training of the same name."""
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.mark.usefixtures("_shipping")
-def test_shipped_nets_come_first(tmp_path):
-    assert default_model() == "laptop"
-    assert resolve_model("laptop") == tmp_path / "laptop.safetensors"
-    assert resolve_model("gbvs") == tmp_path / "gbvs.safetensors"
+    assert default_model() == shipped.names()[0]
+    for name in shipped.names():
+        assert resolve_model(name) == shipped.path(name)
+    model(tmp_path / "nets/gbvs.safetensors")
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "nets")
+    assert default_model() == "gbvs"
+    assert resolve_model("gbvs") == tmp_path / "nets/gbvs.safetensors"
     assert resolve_model("itti") == "itti"
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "none")
+    assert default_model() == resolve_model(default_model()) == "gbvs"
 
 
 def test_files_and_trainings(tmp_path, monkeypatch):

@@ -13,7 +13,12 @@ CONTAINER_OPTIONS = {"movflags": "+faststart", "fflags": "+bitexact"}
 
 
 def add_stream(
-    container: OutputContainer, size: tuple[int, int], rate: Fraction, crf: int, preset: str, keyint: int = 250
+    container: OutputContainer,
+    size: tuple[int, int],
+    rate: Fraction,
+    crf: int,
+    preset: str,
+    keyint: int = 250,
 ) -> VideoStream:
     """Add an H.264 stream (4:2:0, one thread) to a container.
 
@@ -33,7 +38,9 @@ def add_stream(
         Largest distance of frames that decode alone.
     """
     stream = container.add_stream(
-        "libx264", rate=rate, options={"crf": str(crf), "preset": preset, "x264-params": f"mbtree=0:keyint={keyint}"}
+        "libx264",
+        rate=rate,
+        options={"crf": str(crf), "preset": preset, "x264-params": f"mbtree=0:keyint={keyint}"},
     )
     stream.width, stream.height = size
     stream.pix_fmt = "yuv420p"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import glob
-import importlib
-import importlib.util
 import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dynsal import shipped
 from dynsal.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,17 +17,9 @@ if TYPE_CHECKING:
     from dynsal.prediction import Model
 
 
-def shipped() -> dict[str, Path]:
-    """Return name -> file of the nets that come with dynsal, the default one first; there may be none."""
-    if importlib.util.find_spec("dynsal.shipped") is None:
-        return {}
-    module = importlib.import_module("dynsal.shipped")
-    return {name: Path(module.path(name)) for name in module.names()}
-
-
 def default_model() -> str:
-    """Return the name of the model that is used without a choice."""
-    return next(iter(shipped()), "gbvs")
+    """Return the name of the model that is used without a choice: the first net that comes with dynsal."""
+    return next(iter(shipped.names()), "gbvs")
 
 
 def resolve_model(text: str) -> Path | str:
@@ -42,9 +33,9 @@ def resolve_model(text: str) -> Path | str:
     DataError
         If several trainings have that name, or nothing has it; with what there is.
     """
-    ours = shipped()
+    ours = shipped.names()
     if text in ours:
-        return ours[text]
+        return shipped.path(text)
     if Path(text).suffix == ".safetensors" or Path(text).is_file():
         return Path(text)
     found = sorted(Path("results").glob(f"*/models/{glob.escape(text)}/seed0/model.safetensors"))
