@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 COMMANDS = {
-    "predict": "saliency maps of a video, by a trained net or a baseline",
+    "predict": "where people look in videos and images, by a trained net or a baseline",
     "score": "score saliency maps against gaze",
     "validate": "check a folder of your own videos and gaze, and draw the gaze on sample frames",
     "import-asc": "fixations from EyeLink's .asc files to a gaze.csv",

@@ -37,20 +37,7 @@ Wanted = Callable[[int], bool]
 """Whether the frame of an index is needed."""
 
 _AGAIN = "Delete it and fetch or export it again"
-_BOXES = {
-    b"ftyp",
-    b"moov",
-    b"mdat",
-    b"free",
-    b"skip",
-    b"wide",
-    b"pnot",
-    b"moof",
-    b"sidx",
-    b"styp",
-    b"uuid",
-    b"meta",
-}
+_BOXES = frozenset(b"ftyp moov mdat free skip wide pnot moof sidx styp uuid meta".split())
 
 
 @dataclass(frozen=True)
