@@ -190,6 +190,8 @@ def main() -> None:
     if options.child:
         child(options.child)
         return
+    if options.model is not None:
+        options.model = options.model.resolve()
     begin("dynsal predict: overlay and table")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -210,7 +212,7 @@ def main() -> None:
         )
         model = options.model
         if model is not None:
-            net_ms = speed(model, model.parent.parent.name, short, folder, options)
+            net_ms = speed(model, model.stem, short, folder, options)
         else:
             for width, height in zip(options.size[::2], options.size[1::2], strict=True):
                 model = folder / f"{width}x{height}.safetensors"
