@@ -123,7 +123,8 @@ class Run:
 
     def __init__(self, video: Path, model: Path, folder: Path) -> None:
         words: list[str | Path] = ["-m", "dynsal.cli", "predict", video, "--model", model]
-        usage = measured([sys.executable, *words, "--out", folder / "out"], folder)
+        words += ["--out", folder / "out"]
+        usage = measured([sys.executable, *words], folder)
         told = (folder / "output.txt").read_text(errors="replace")
         found = re.search(r"(\d+) frame\(s\) of .*?, ([\d.]+) per second, the first after ([\d.]+) s", told)
         if found is None:
@@ -210,8 +211,8 @@ def main() -> None:
         show(
             "dynsal predict --help", f"{help_seconds:.2f} s", target=at_most(help_seconds, SLOWEST_HELP, "s")
         )
-        model = options.model
-        if model is not None:
+        model = options.model or Path()
+        if options.model is not None:
             net_ms = speed(model, model.stem, short, folder, options)
         else:
             for width, height in zip(options.size[::2], options.size[1::2], strict=True):
