@@ -45,7 +45,7 @@ def plan(checkout: Path, target: str) -> tuple[Usage, int, dict[str, int]]:
         "--directory",
         checkout,
     ]
-    profile = ["--configfile", checkout / "config" / "large.yaml"]
+    profile: list[str | Path] = ["--configfile", checkout / "config" / "large.yaml"]
     usage = measured([*words, *profile, "--dry-run", "--quiet", "rules", "--", target], checkout)
     text = (checkout / "output.txt").read_text(encoding="utf-8")
     jobs = next(int(line.split()[1]) for line in text.splitlines() if line.startswith("total "))
