@@ -36,7 +36,7 @@ def make_folder(root: Path, count: int) -> None:
 
 def plan(checkout: Path, target: str) -> tuple[Usage, int, dict[str, int]]:
     """Plan a target; return what it took, the number of jobs, and how many files of each kind it would leave."""
-    words = [
+    words: list[str | Path] = [
         sys.executable,
         "-m",
         "snakemake",

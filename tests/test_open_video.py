@@ -62,7 +62,9 @@ def test_rotation_is_applied(tmp_path, clockwise):
     assert video.rotation == clockwise
     expected = np.rot90(frames[0], -clockwise // 90)
     assert video.size == expected.shape[1::-1]
-    assert np.abs(found[0].bgr.astype(int) - expected).mean() < 12
+    error = np.abs(found[0].bgr.astype(int) - expected).mean()
+    assert error < 12
+    assert np.abs(found[0].bgr.astype(int) - expected[::-1, ::-1]).mean() > 2 * error  # turned the other way
     assert video.aspect == (Fraction(4, 3) if clockwise == 180 else Fraction(3, 4))
 
 
