@@ -1,87 +1,41 @@
-"""Pictures: the right content in the right place, the same bytes every time."""
+"""The style of pictures, how they are written, and the colours of flow and maps."""
 
 from __future__ import annotations
 
 import colorsys
-import itertools
+import logging
 from pathlib import Path
 
-import cv2
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from dynsal import figures
-from dynsal.figures import Example, colour_wheel, flow_colours, overlay
+from dynsal.figures import STYLE, colour_wheel, flow_colours, label, save
+from dynsal.figures.pictures import Scale, common_bound, common_scale, overlay, relative_density
+from dynsal.figures.style import footnote, short_name, wrapped
 
 SIZE = (40, 30)
-NAN = float("nan")
 
 
-def example(
-    models=("spatial", "early"), size=SIZE, score=0.75, title="best: demo_pan_05\nframe 3"
-) -> Example:
-    rng = np.random.default_rng(0)
-    shape = size[::-1]
-    return Example(
-        title=title,
-        bgr=rng.integers(0, 255, (*shape, 3), np.uint8),
-        flow=rng.normal(0, 1, (*shape, 2)),
-        points=rng.uniform(0, 1, (7, 2)) * (np.array(size) - 1),
-        truth=rng.random(shape),
-        maps={model: rng.random(shape) for model in models},
-        scores=dict.fromkeys(models, score),
-    )
-
-
-def history(steps=20, validated=True) -> pd.DataFrame:
-    step = np.arange(1, steps + 1)
-    val = np.where(step % 5 == 0, 2.0 / step, NAN) if validated else np.full(steps, NAN)
-    return pd.DataFrame({"step": step, "loss": 1.0 / step, "val_loss": val})
-
-
-TABLE = pd.DataFrame(
-    {
-        "model": ["early", "human", "uniform"],
-        "kind": ["net", "ceiling", "floor"],
-        "sauc": [0.8, 0.9, 0.5],
-        "sauc_lo": [0.7, 0.85, 0.5],
-        "sauc_hi": [0.85, 0.95, 0.5],
-        "chi2": [0.2, NAN, 0.4],
-        "chi2_lo": [0.1, NAN, 0.3],
-        "chi2_hi": [0.3, NAN, 0.5],
-    }
-)
-PER_VIDEO = pd.DataFrame(
-    {
-        "model": ["early"] * 2 + ["human"] * 2 + ["uniform"] * 2 + ["dropped"],
-        "sauc": [0.7, 0.9, 0.85, 0.95, 0.5, 0.5, 0.1],
-        "chi2": [0.1, 0.3, NAN, NAN, 0.3, 0.5, 0.9],
-    }
-)
-
-
-def drawings() -> dict[str, Figure]:
-    return {
-        "overview": figures.overview([example(), example()], 1.0),
-        "curves": figures.curves({"early/seed0": history(), "late/seed0": history()}),
-        "scores": figures.scores(TABLE, PER_VIDEO),
-    }
+def drawing() -> Figure:
+    with mpl.rc_context(STYLE):
+        figure = Figure(layout="constrained")
+        axis = figure.subplots()
+        axis.plot([1, 2], [3, 4])
+        axis.set_title("sAUC")
+        return figure
 
 
 # Files
 
 
-@pytest.mark.parametrize("name", ["overview", "curves", "scores"])
-def test_saved_twice_same_bytes(tmp_path, name):
+def test_saved_twice_same_bytes(tmp_path):
     """Drawn anew each time, as png, pdf and svg, without a date."""
     for run in ("one", "two"):
-        figures.save(drawings()[name], [tmp_path / run / f"x.{kind}" for kind in ("png", "pdf", "svg")])
+        save(drawing(), [tmp_path / run / f"x.{kind}" for kind in ("png", "pdf", "svg")])
     for kind, start in (("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")):
         first, second = ((tmp_path / run / f"x.{kind}").read_bytes() for run in ("one", "two"))
         assert first.startswith(start)
@@ -90,12 +44,14 @@ def test_saved_twice_same_bytes(tmp_path, name):
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["x.pdf", "x.png", "x.svg"]
 
 
-def test_text_in_a_pdf_stays_text(tmp_path):
-    """TrueType, not Type 3: journals refuse the latter."""
-    figures.save(drawings()["scores"], [tmp_path / "x.pdf"])
+def test_text_in_a_pdf_stays_text(tmp_path, caplog):
+    """TrueType, not Type 3: journals refuse the latter. The library that embeds it does not fill the log."""
+    with caplog.at_level(logging.INFO):
+        save(drawing(), [tmp_path / "x.pdf"])
     content = (tmp_path / "x.pdf").read_bytes()
     assert b"/Type3" not in content
     assert b"/FontFile2" in content
+    assert not [record for record in caplog.records if record.name.startswith("fontTools")]
 
 
 def test_a_failed_drawing_leaves_the_old_picture(tmp_path):
@@ -108,22 +64,42 @@ def test_a_failed_drawing_leaves_the_old_picture(tmp_path):
             raise RuntimeError("no ink")
 
     with pytest.raises(RuntimeError, match="no ink"):
-        figures.save(Broken(), [path])
+        save(Broken(), [path])
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_picture_can_be_read_back(tmp_path):
-    figures.save(drawings()["overview"], [tmp_path / "x.png"])
-    image = cv2.imread(str(tmp_path / "x.png"))
-    assert image.shape[1] > 500
-    assert image.std() > 20
-
-
 def test_drawing_leaves_no_style_behind():
     before = dict(mpl.rcParams)
-    drawings()
+    drawing()
     assert dict(mpl.rcParams) == before
+
+
+# Words
+
+
+def test_unknown_models_keep_their_name():
+    assert label("early_aug") == "Early + aug."
+    assert label("my_net") == "my_net"
+
+
+@pytest.mark.parametrize(
+    ("video", "short"), [("demo_pan_05_480x360", "demo_pan_05"), ("Kimono", "Kimono"), ("a_b", "a")]
+)
+def test_short_names(video, short):
+    assert short_name(video) == short
+
+
+def test_long_names_break_at_underscores():
+    assert wrapped("best:\nadvert_bbc4_library", 13) == "best:\nadvert_bbc4_\nlibrary"
+    assert wrapped("Early from scratch", 12) == "Early from\nscratch"
+
+
+def test_a_footnote_stays_within_the_figure():
+    figure = drawing()
+    footnote(figure, "Words that go on and on. " * 30)
+    figure.draw_without_rendering()
+    assert figure._supxlabel.get_window_extent().x1 <= figure.bbox.x1
 
 
 # Colours
@@ -182,129 +158,85 @@ def test_colour_wheel():
         np.testing.assert_array_equal(wheel[row, [0, 64]], 1)
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e6])
-def test_overlay_shows_the_frame_where_the_map_is_low(scale):
-    """In range whatever the map's scale; grey at zero, the brightest colour at the maximum."""
-    one = example()
-    saliency = one.truth.copy()
-    saliency[0, 0], saliency[1, 1] = 0, 1.5
-    found = overlay(one.bgr, saliency * scale)
+def test_common_bound():
+    """By hand: of 100 lengths 0 .. 99 all but the longest reach 98; over all fields; 1 where nothing moves."""
+    lengths = np.arange(100.0)
+    field = np.dstack([0.6 * lengths, 0.8 * lengths])
+    assert common_bound([field]) == pytest.approx(98.01)
+    halves = field.reshape(10, 10, 2)
+    assert common_bound([halves[:5], -halves[5:]]) == pytest.approx(98.01)
+    assert common_bound([np.zeros((3, 4, 2), np.float16)]) == 1
+
+
+# Maps
+
+
+def test_relative_density_by_hand():
+    """Multiples of the mean; nothing stays nothing."""
+    np.testing.assert_allclose(relative_density(np.array([[0.0, 1.0], [3.0, 4.0]])), [[0, 0.5], [1.5, 2]])
+    assert not relative_density(np.zeros((2, 2))).any()
+
+
+def test_the_scale_by_hand():
+    """Logarithmic from the mean to the top; clipped at both ends."""
+    saliency = np.array([[0.5, 1.0, 10.0, 100.0, 1000.0, *[0.0] * 5]])
+    saliency[0, 5:] = (10 - saliency.sum()) / 5  # so that the mean is 1; nothing checks the sign here
+    np.testing.assert_allclose(Scale(100.0).level(saliency)[0, :5], [0, 0, 0.5, 1, 1])
+
+
+def test_a_common_scale_is_round_and_rarely_exceeded():
+    """By hand: a fifth of the pixels hold all of the map, 5 times the mean; a spot of 1 in 100 stands out 100 times."""
+    fifth = np.zeros((10, 10))
+    fifth[:2] = 7
+    assert common_scale([fifth]).top == 5
+    spot = np.zeros((10, 10))
+    spot[3, 3] = 1e-7
+    assert common_scale([fifth, spot]).top == 100
+    assert common_scale([np.ones((4, 4))]).top == 2
+    assert common_scale([np.pad([[1.0]], 60)]).top == 2  # one pixel of 14641 is less than 0.2 %
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1.0, 1e6])
+def test_overlay_shows_the_frame_where_the_map_is_low(factor):
+    """In range whatever the map's unit; grey at the mean and below, the brightest colour at the top and above."""
+    rng = np.random.default_rng(0)
+    bgr = rng.integers(0, 255, (*SIZE[::-1], 3), np.uint8)
+    saliency = rng.random(SIZE[::-1])
+    saliency[0, 0], saliency[1, 1] = 0, 30
+    found = overlay(bgr, saliency * factor, Scale(20.0))
     assert found.shape == (*SIZE[::-1], 3)
     assert found.min() >= 0
     assert found.max() <= 1
-    np.testing.assert_allclose(found[0, 0], 0.25 + 0.6 * one.bgr[0, 0].mean() / 255)
+    np.testing.assert_allclose(found[0, 0], 0.25 + 0.6 * bgr[0, 0].mean() / 255)
     np.testing.assert_allclose(found[1, 1], mpl.colormaps["inferno"](1.0)[:3])
-    np.testing.assert_allclose(found, overlay(one.bgr, saliency), atol=1e-6)
+    np.testing.assert_allclose(found, overlay(bgr, saliency, Scale(20.0)), atol=1e-6)
 
 
-def test_overlay_of_an_empty_map_is_the_frame():
-    one = example()
-    grey = 0.25 + 0.6 * one.bgr.mean(axis=2) / 255
-    np.testing.assert_allclose(overlay(one.bgr, np.zeros(SIZE[::-1])), np.dstack([grey] * 3))
+def test_the_same_density_has_the_same_colour_in_any_map():
+    """What the scale of each map by its own maximum could not do."""
+    bgr = np.zeros((10, 10, 3), np.uint8)
+    weak, strong = np.ones((10, 10)), np.ones((10, 10))
+    weak[0, 0] = 4 * 99 / 96  # four times the mean of that map
+    strong[0, 0], strong[0, 1] = 4 * 98 / 76, 20 * 98 / 76  # and of this one, beside twenty times the mean
+    scale = Scale(50.0)
+    np.testing.assert_allclose(overlay(bgr, weak, scale)[0, 0], overlay(bgr, strong, scale)[0, 0])
+
+
+def test_overlay_of_an_even_map_is_the_frame():
+    bgr = np.random.default_rng(0).integers(0, 255, (*SIZE[::-1], 3), np.uint8)
+    grey = 0.25 + 0.6 * bgr.mean(axis=2) / 255
+    for even in (0.0, 3.0):
+        found = overlay(bgr, np.full(SIZE[::-1], even), Scale(10.0))
+        np.testing.assert_allclose(found, np.dstack([grey] * 3), atol=1e-9)
 
 
 def test_the_cycle_is_colour_blind_safe():
     """Okabe and Ito's colours stay apart under simulated deuteranopia (Machado et al. 2009, severity 1)."""
     matrix = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
     used = [
-        [int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-        for c in figures.STYLE["axes.prop_cycle"].by_key()["color"]
+        [int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in STYLE["axes.prop_cycle"].by_key()["color"]
     ]
     linear = np.array(used) ** 2.2
     seen = np.clip(linear @ matrix.T, 0, 1) ** (1 / 2.2)
     apart = np.linalg.norm(seen[:, None] - seen[None], axis=2)[np.triu_indices(len(seen), 1)]
     assert apart.min() > 0.12
-
-
-# Content
-
-
-@pytest.mark.parametrize(
-    ("rows", "models"), [(1, ["early"]), (3, ["spatial", "temporal", "late", "early", "early_aug"])]
-)
-def test_overview_has_a_panel_for_everything(rows, models):
-    figure = figures.overview([example(models)] * rows, 1.0)
-    assert len(figure.axes) == rows * (3 + len(models))
-    assert [axis.get_title() for axis in figure.axes[: 3 + len(models)]] == [
-        "Frame", "Optical flow", "Gaze", *map(figures.label, models),
-    ]  # fmt: skip
-    assert [axis.get_xlabel() for axis in figure.axes[3 : 3 + len(models)]] == ["sAUC 0.75"] * len(models)
-    wheels = [axis for axis in figure.axes if axis.child_axes]
-    assert wheels == [figure.axes[1]]
-
-
-def test_overview_shows_what_it_was_given():
-    """The frame in RGB, the points where they were, and each map in its own column."""
-    one = example()
-    axes = figures.overview([one], 2.0).axes
-    np.testing.assert_array_equal(axes[0].images[0].get_array(), one.bgr[..., ::-1])
-    np.testing.assert_array_equal(axes[1].images[0].get_array(), flow_colours(one.flow, 2.0))
-    np.testing.assert_array_equal(axes[2].lines[0].get_xydata(), one.points)
-    for axis, name in zip(axes[3:], one.maps, strict=True):
-        np.testing.assert_array_equal(axis.images[0].get_array(), overlay(one.bgr, one.maps[name]))
-
-
-def test_overview_without_a_score():
-    axes = figures.overview([example(score=NAN)], 1.0).axes
-    assert "nan" not in axes[3].get_xlabel()
-
-
-@pytest.mark.parametrize("size", [(40, 30), (64, 36), (30, 30)])
-@pytest.mark.parametrize("name", ["Yan", "BBC_life_in_cold_blood", "advert_bbc4_library_of_the_world"])
-def test_labels_of_the_overview_do_not_overlap(size, name):
-    """Neither with each other nor with the pictures, for names as long as DIEM's."""
-    figure = figures.overview([example(size=size, title=f"median: {name}\nframe 123")] * 3, 1.0)
-    figure.draw_without_rendering()
-    first = figure.axes[:: len(figure.axes) // 3]
-    boxes = [axis.yaxis.label.get_window_extent() for axis in first]
-    for upper, lower in itertools.pairwise(boxes):
-        assert upper.y0 > lower.y1
-    for axis, box in zip(first, boxes, strict=True):
-        assert box.x1 < axis.get_window_extent().x0
-        assert box.x0 >= 0
-    for axis in figure.axes[3:5]:
-        picture = axis.get_window_extent()
-        assert picture.width / picture.height == pytest.approx(size[0] / size[1], rel=0.02)
-        assert axis.xaxis.label.get_window_extent().y0 > figure.axes[8].get_window_extent().y1
-
-
-def test_curves_have_a_panel_per_model_and_a_line_per_seed():
-    histories = {f"{m}/seed{s}": history(validated=m == "late") for m in ("early", "late") for s in range(3)}
-    axes = figures.curves(histories).axes
-    assert [axis.get_title() for axis in axes] == ["Early fusion", "Late fusion"]
-    assert [len(axis.lines) for axis in axes] == [3, 6]
-    np.testing.assert_array_equal(axes[0].lines[0].get_xydata(), history()[["step", "loss"]])
-    np.testing.assert_allclose(axes[1].lines[1].get_xydata(), [[5, 0.4], [10, 0.2], [15, 2 / 15], [20, 0.1]])
-    assert [text.get_text() for text in axes[-1].get_legend().get_texts()] == ["training", "validation"]
-
-
-def test_scores_draw_every_row():
-    """Point and interval of each row at the height of its label, in the order of the table; NaN is told."""
-    axes = figures.scores(TABLE, PER_VIDEO).axes
-    names = [tick.get_text() for tick in axes[0].get_yticklabels()]
-    heights = dict(zip(names, axes[0].get_yticks().tolist(), strict=True))
-    assert heights == {"Early fusion": 2, "Human halves": 1, "Uniform": 0}
-    assert [axis.get_xlabel() for axis in axes] == ["sAUC (higher is better)", "chi-square (lower is better)"]
-    dots, *lines = axes[0].lines
-    assert sorted(dots.get_xdata().tolist()) == [0.5, 0.5, 0.7, 0.85, 0.9, 0.95]
-    for row, (interval, point) in zip(
-        TABLE.itertuples(), zip(lines[::2], lines[1::2], strict=True), strict=True
-    ):
-        height = heights[figures.label(row.model)]
-        np.testing.assert_array_equal(interval.get_xydata(), [[row.sauc_lo, height], [row.sauc_hi, height]])
-        np.testing.assert_array_equal(point.get_xydata(), [[row.sauc, height]])
-    assert len({to_hex(point.get_color()) for point in lines[1::2]}) == 3
-    assert [(text.get_text(), text.get_position()[1]) for text in axes[1].texts] == [("no value", 1)]
-    assert not axes[0].texts
-
-
-def test_scores_of_one_video_have_no_interval(tmp_path):
-    """And are drawn without a warning."""
-    bare = TABLE.assign(**dict.fromkeys(["sauc_lo", "sauc_hi", "chi2_lo", "chi2_hi"], NAN))
-    figures.save(figures.scores(bare, PER_VIDEO), [tmp_path / "x.png"])
-    assert (tmp_path / "x.png").stat().st_size > 1000
-
-
-def test_unknown_models_keep_their_name():
-    assert figures.label("early_aug") == "Early + aug."
-    assert figures.label("my_net") == "my_net"

@@ -139,7 +139,7 @@ def test_a_changed_value(chain, section, values, expected):
 @pytest.mark.parametrize(
     ("module", "runs", "rests"),
     [
-        ("figures.py", set(), AFTER_TRAINING | {"rescale", "flow", "gaze", "floors"}),
+        ("figures/style.py", set(), AFTER_TRAINING | {"rescale", "flow", "gaze", "floors"}),
         ("nets/salnet.py", AFTER_TRAINING, {"rescale", "flow", "gaze", "floors"}),
         ("tables.py", {"table1_of"}, {"train", "evaluate", "floors", "flow"}),
         ("flow.py", {"flow", "train"}, {"rescale", "gaze"}),

@@ -20,7 +20,8 @@ from dynsal.config import ConfigError, load, parse
 
 DEMO = {
     "demo": 18, "rescale": 18, "flow": 18, "gaze": 18, "augment": 12, "floors": 1, "train": 5, "evaluate": 5,
-    "table1_of": 1, "publish_table1": 1, "overview": 1, "curves": 1, "scores_figure": 1, "all": 1,
+    "table1_of": 1, "publish_table1": 1, "figure1_streams": 1, "figure2_fusion": 1, "figure3_flow": 1, "figure4_nets": 1, "curves": 1,
+    "scores_figure": 1, "over_time": 1, "per_video": 1, "agreement": 1, "roc": 1, "all": 1,
 }  # fmt: skip
 
 
@@ -122,7 +123,9 @@ def test_validation_videos_train_nothing(here):
     }
 
 
-@pytest.mark.parametrize("target", ["data", "flows", "models", "table1", "figures", "table2", "figures2"])
+@pytest.mark.parametrize(
+    "target", ["data", "flows", "models", "table1", "figures", "table2", "figures2", "all_figures"]
+)
 def test_named_targets(here, target):
     jobs = count(planned(here, targets=[target]))
     last = {
@@ -132,11 +135,14 @@ def test_named_targets(here, target):
         "table1": "publish_table1",
         "figures": "scores_figure",
         "table2": "publish_table2",
-        "figures2": "gallery",
+        "figures2": "speed",
+        "all_figures": "still_figures",
     }
     assert jobs[last[target]]
-    assert jobs["evaluate"] == {"table1": 5, "figures": 5, "table2": 1, "figures2": 1}.get(target, 0)
-    assert jobs["timings"] == (target == "table2")
+    assert jobs["evaluate"] == {"table1": 5, "figures": 5, "table2": 1, "figures2": 5, "all_figures": 5}.get(
+        target, 0
+    )
+    assert jobs["timings"] == (target in ("table2", "figures2", "all_figures"))
 
 
 def test_table2(here):
@@ -358,8 +364,8 @@ def test_frames_are_never_jobs(here):
 
 def test_every_rule_declares_its_code(here):
     """Script and modules are inputs, so that an edit reruns what it can change; every job has a log."""
-    for job in planned(here, targets=["all", "table2", "figures2"]):
-        if job.rule.name in ("all", "table2", "figures2", "publish_table1", "publish_table2"):
+    for job in planned(here, targets=["all", "table2", "all_figures"]):
+        if job.rule.name in ("all", "table2", "all_figures", "publish_table1", "publish_table2"):
             continue
         name = Path(str(job.input.script)).stem
         assert Path(here, str(job.input.script)).resolve() == SCRIPTS.resolve() / f"{name}.py"
@@ -755,3 +761,15 @@ def test_viewed(count_):
     assert len(shown) == len(set(shown)) == min(8, count_)
     assert shown == sorted(shown, key=int)
     assert shown[0] == "0"
+
+
+def test_what_pictures_show():
+    """Of an architecture the first model that has it; of Table 3 the first net, and one that knows nothing of the videos."""
+    plan = workflow.Plan(parse({"seeds": [4, 2], "models": models({"x": [2], "y": [1]})}))
+    assert plan.drawn("early", "late") == ["early=x", "late"]
+    assert plan.first_seed("model.safetensors") == [
+        f"results/demo/models/{name}/seed4/model.safetensors" for name in "xy"
+    ]
+    assert plan.last_scores()[0].startswith("results/demo/scores/y/seed4/")
+    stills = still_plan.StillPlan(load(ROOT / "config" / "config.yaml"))
+    assert stills.shown_nets() == ["early", "deep"]

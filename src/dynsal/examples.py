@@ -34,8 +34,3 @@ def view(results: Path, video: str, frame: int, gaze: GazeConfig) -> View:
         bgr, field = frames.bgr(position), flow.flow(position).astype(np.float32)
     points = file.points[frame]
     return View(bgr, field, points, density(points, file.size, file.sigma(gaze.sigma_deg, gaze.px_per_deg)))
-
-
-def short_name(video: str) -> str:
-    """Return a video's name without the size that ends those of DIEM and the demo."""
-    return video.rsplit("_", 1)[0] if "_" in video else video

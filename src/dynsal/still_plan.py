@@ -90,6 +90,16 @@ class StillPlan(Plan):
             **{name: [0] for name in [*self.baselines, *self.floors]},
         }
 
+    def shown_nets(self) -> list[str]:
+        """Return the nets below several images: the first, and the first of another arch that knows nothing of the videos."""
+        own = self.model(self.models[0]).arch
+        others = [
+            name
+            for name in self.models
+            if self.model(name).arch != own and self.model(name).start not in self.given.models
+        ]
+        return [self.models[0], *others[:1]]
+
     def start(self, name: str, seed: int | str) -> list[str]:
         """Return the file of the weights that a net starts from; nothing for random ones."""
         start = self.model(name).start

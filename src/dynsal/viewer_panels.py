@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dynsal.errors import DataError
-from dynsal.figures import flow_colours, overlay
+from dynsal.figures import blend, flow_colours
 from dynsal.gaze import Points, Size
 from dynsal.video import encode, resize
 
@@ -53,7 +53,7 @@ def panel_size(source: Size, area: int = AREA) -> Size:
 
 
 def heat(bgr: Picture, saliency: NDArray[np.floating[Any]]) -> Picture:
-    """Lay a map of any size over its frame, as the figures do.
+    """Lay a map of any size over its frame in the colours of the figures, divided by its own maximum.
 
     Parameters
     ----------
@@ -68,7 +68,8 @@ def heat(bgr: Picture, saliency: NDArray[np.floating[Any]]) -> Picture:
         H x W x 3 uint8 BGR.
     """
     size = (bgr.shape[1], bgr.shape[0])
-    return to_bytes(overlay(bgr, np.clip(resize(np.asarray(saliency, np.float32), size), 0, None)))
+    fitted = np.clip(resize(np.asarray(saliency, np.float64), size), 0, None)
+    return to_bytes(blend(bgr, fitted / max(float(fitted.max()), 1e-300)))
 
 
 def gaze(bgr: Picture, density: NDArray[np.floating[Any]], points: Points) -> Picture:

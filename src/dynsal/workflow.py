@@ -305,6 +305,21 @@ class Plan:
             for seed in self.seeds
         ]
 
+    def first_seed(self, name: str) -> list[str]:
+        """Return one file (such as model.safetensors) of every net's first training: the one that pictures show."""
+        return [f"results/{self.ds}/models/{model}/seed{self.seeds[0]}/{name}" for model in self.models]
+
+    def last_scores(self) -> list[str]:
+        """Return the score files of the last net's first seed, which choose the frames of pictures."""
+        return self.scores(self.models[-1], self.seeds[0])
+
+    def drawn(self, *archs: str) -> list[str]:
+        """Return what pictures of architectures show: ``arch=model`` with the first model that has it, or ``arch``."""
+        first = {
+            arch: [name for name in self.models if self.config.models[name].arch == arch] for arch in archs
+        }
+        return ["=".join([arch, *names[:1]]) for arch, names in first.items()]
+
 
 def _folder_problems(config: Config) -> list[str]:
     """Return what keeps a user's folder from being read at all; nothing for other data sets."""

@@ -1,6 +1,6 @@
 # Needs: original videos, frames and gaze; for models that learn, frames and gaze of the training videos; the last net.
 # Makes: results/{ds}/scores/{baseline}/seed0/{video}.parquet and results/{ds}/maps/{baseline}/{video}.h5 (one frame),
-# results/{ds}/timings.csv.
+# results/{ds}/timings.csv and net_timings.csv.
 
 
 rule baseline:
@@ -56,8 +56,30 @@ rule timings:
         baselines=smk_plan.timed_baselines(),
         size=smk_baseline_size,
     shell:
-        "python {input.script} --frames {input.frames:q} --net {params.net} --model {input.net:q} {params.size}"
+        "python {input.script} --frames {input.frames:q} --nets {params.net} --models {input.net:q} {params.size}"
         " --baselines {params.baselines:q} --params {params.cfg:q} --out {output:q} --log {log:q}"
+
+
+rule net_timings:
+    """Time every net of Table 1 as rule timings does, for the picture of speed; Table 2 needs only the last one."""
+    input:
+        script=smk_script("timings"),
+        code=smk_code("timings"),
+        models=smk_plan.first_seed("model.safetensors"),
+        frames=smk_plan.path("frames", smk_plan.test[0]),
+    output:
+        "results/{ds}/net_timings.csv",
+    log:
+        "logs/{ds}/tables/net_timings.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: 8
+    params:
+        cfg=smk_plan.params("flow"),
+        nets=smk_plan.models,
+    shell:
+        "python {input.script} --frames {input.frames:q} --nets {params.nets} --models {input.models:q}"
+        " --params {params.cfg:q} --out {output:q} --log {log:q}"
 
 
 rule pairs:

@@ -58,11 +58,24 @@ def smk_code(name, *modules):
     return smk_inputs.code(Path(smk_script(name)), *modules)
 
 
-smk_figures = [
-    f"results/{DS}/figures/{name}.{kind}"
-    for name in ("overview", "curves", "scores")
-    for kind in ("png", "pdf")
-]
+def smk_pictures(ds, *names):
+    return [f"results/{ds}/figures/{name}.{kind}" for name in names for kind in ("png", "pdf")]
+
+
+smk_figures = smk_pictures(
+    DS,
+    "figure1_streams",
+    "figure2_fusion",
+    "figure3_flow",
+    "figure4_nets",
+    "scores",
+    "per_video",
+    "over_time",
+    "curves",
+    "roc",
+    "agreement",
+)
+smk_figures2 = smk_pictures(DS, "figure5_baselines", "speed")
 
 
 # Data sets fetched file by file, and files of those; many small files are one job (rule download_all) instead.
@@ -110,10 +123,8 @@ def smk_still_data():
 
 def smk_still_figures():
     plan = smk_still or StillPlan(smk_config)
-    kinds = ["png", "pdf"]
-    return expand(f"results/{plan.ds}/figures/still_gallery.{{kind}}", kind=kinds) + expand(
-        f"results/{DS}/figures/motion.{{kind}}", kind=kinds
-    )
+    stills = smk_pictures(plan.ds, "figure6_predicted_motion", "figure7_stills")
+    return stills + smk_pictures(DS, "motion")
 
 
 def smk_shown(picture, title):
@@ -163,7 +174,7 @@ def smk_reported(*numbers):
     """Return what the report shows of some tables: their pages and figures, runtimes, and the viewer."""
     figures = {
         "1": lambda: smk_figures,
-        "2": lambda: expand(f"results/{DS}/figures/gallery.{{kind}}", kind=["png", "pdf"]),
+        "2": lambda: smk_figures2,
         "3": smk_still_figures,
     }
     told = {n: ds for n, (ds, _) in smk_paged.items() if n in numbers}

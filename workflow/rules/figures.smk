@@ -1,20 +1,86 @@
-# Needs: models, score files, clips. Makes: results/{ds}/figures/*.{png,pdf}.
+# Needs: models, score files, tables, clips. Makes: results/{ds}/figures/*.{png,pdf} and roc.csv; docs/figures.md shows them.
 
 
-rule overview:
-    """One frame of several test videos: input, flow, truth, and the map of every net with its score."""
+rule figure1_streams:
+    """Figure 1: the two single streams, drawn from the nets themselves."""
     input:
-        script=smk_script("overview"),
-        code=smk_code("overview"),
-        models=smk_plan.trainings("model.safetensors"),
+        script=smk_script("architectures"),
+        code=smk_code("architectures"),
+        models=smk_plan.first_seed("model.safetensors"),
+        scores=lambda wildcards: smk_plan.last_scores(),
+        frames=smk_plan.paths("frames", smk_plan.test),
+        flow=smk_plan.paths("flow", smk_plan.test),
+        gaze=smk_plan.paths("gaze", smk_plan.test),
+    output:
+        smk_shown("results/{ds}/figures/figure1_streams", "1 Single streams"),
+    log:
+        "logs/{ds}/figures/figure1_streams.log",
+    conda:
+        "../../envs/train.yaml"
+    params:
+        cfg=smk_plan.params("net", "gaze"),
+        nets=smk_plan.drawn("spatial", "temporal"),
+        videos=smk_plan.test,
+        last=smk_plan.models[-1],
+        seed=smk_plan.seeds[0],
+        results=smk_results,
+    shell:
+        "python {input.script} --results {params.results:q} --videos {params.videos:q} --nets {params.nets}"
+        " --ranked-by {params.last} --seed {params.seed} --params {params.cfg:q} --out {output:q} --log {log:q}"
+
+
+use rule figure1_streams as figure2_fusion with:
+    output:
+        smk_shown("results/{ds}/figures/figure2_fusion", "2 Fusion"),
+    log:
+        "logs/{ds}/figures/figure2_fusion.log",
+    params:
+        cfg=smk_plan.params("net", "gaze"),
+        nets=smk_plan.drawn("late", "early"),
+        videos=smk_plan.test,
+        last=smk_plan.models[-1],
+        seed=smk_plan.seeds[0],
+        results=smk_results,
+
+
+rule figure3_flow:
+    """Figure 3: flow images of one test video."""
+    input:
+        script=smk_script("figure3_flow"),
+        code=smk_code("figure3_flow"),
+        scores=lambda wildcards: smk_plan.last_scores(),
+        frames=smk_plan.paths("frames", smk_plan.test),
+        flow=smk_plan.paths("flow", smk_plan.test),
+    output:
+        smk_shown("results/{ds}/figures/figure3_flow", "3 Optical flow"),
+    log:
+        "logs/{ds}/figures/figure3_flow.log",
+    conda:
+        "../../envs/train.yaml"
+    params:
+        videos=smk_plan.test,
+        last=smk_plan.models[-1],
+        seed=smk_plan.seeds[0],
+        results=smk_results,
+    shell:
+        "python {input.script} --results {params.results:q} --videos {params.videos:q} --ranked-by {params.last}"
+        " --seed {params.seed} --out {output:q} --log {log:q}"
+
+
+rule figure4_nets:
+    """Figure 4: the best, the median and the worst test frame, with flow, truth, and the map of every net."""
+    input:
+        script=smk_script("figure4_nets"),
+        code=smk_code("figure4_nets"),
+        models=smk_plan.first_seed("model.safetensors"),
         scores=lambda wildcards: smk_plan.all_scores(),
         frames=smk_plan.paths("frames", smk_plan.test),
         flow=smk_plan.paths("flow", smk_plan.test),
         gaze=smk_plan.paths("gaze", smk_plan.test),
     output:
-        smk_shown("results/{ds}/figures/overview", "Maps of the nets"),
+        smk_shown("results/{ds}/figures/figure4_nets", "4 Maps of the nets"),
     log:
-        "logs/{ds}/figures/overview.log",
+        "logs/{ds}/figures/figure4_nets.log",
     conda:
         "../../envs/train.yaml"
     params:
@@ -35,7 +101,7 @@ rule curves:
         code=smk_code("curves"),
         histories=smk_plan.trainings("history.csv"),
     output:
-        smk_shown("results/{ds}/figures/curves", "Training curves"),
+        smk_shown("results/{ds}/figures/curves", "Learning curves"),
     log:
         "logs/{ds}/figures/curves.log",
     conda:
@@ -61,11 +127,11 @@ rule scores_figure:
         "python {input.script} --table {input.table:q} --per-video {input.videos:q} --out {output:q} --log {log:q}"
 
 
-rule gallery:
-    """One frame of every test video: input, flow, truth, and the maps of the net and of every baseline."""
+rule figure5_baselines:
+    """Figure 5: frames of test videos with truth, and the maps of the last net and of every baseline."""
     input:
-        script=smk_script("gallery"),
-        code=smk_code("gallery"),
+        script=smk_script("figure5_baselines"),
+        code=smk_code("figure5_baselines"),
         model=f"results/{DS}/models/{smk_plan.models[-1]}/seed{smk_plan.seeds[0]}/model.safetensors",
         scores=smk_plan.compared_scores(),
         maps=smk_plan.shown_maps(),
@@ -73,9 +139,9 @@ rule gallery:
         flow=smk_plan.paths("flow", smk_plan.test),
         gaze=smk_plan.paths("gaze", smk_plan.test),
     output:
-        smk_shown("results/{ds}/figures/gallery", "Maps of the baselines"),
+        smk_shown("results/{ds}/figures/figure5_baselines", "5 Maps of the baselines"),
     log:
-        "logs/{ds}/figures/gallery.log",
+        "logs/{ds}/figures/figure5_baselines.log",
     conda:
         "../../envs/train.yaml"
     params:
@@ -88,3 +154,110 @@ rule gallery:
     shell:
         "python {input.script} --results {params.results:q} --videos {params.videos:q} --net {params.net}"
         " --baselines {params.baselines} --seed {params.seed} --params {params.cfg:q} --out {output:q} --log {log:q}"
+
+
+rule over_time:
+    """Scores over the frames of the best, the median and the worst test video."""
+    input:
+        script=smk_script("over_time"),
+        code=smk_code("over_time"),
+        scores=lambda wildcards: smk_plan.all_scores(),
+    output:
+        smk_shown("results/{ds}/figures/over_time", "Scores over time"),
+    log:
+        "logs/{ds}/figures/over_time.log",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        videos=smk_plan.test,
+        runs=json.dumps({name: seeds for name, seeds in smk_plan.runs().items() if name != "uniform"}),
+        last=smk_plan.models[-1],
+        results=smk_results,
+    shell:
+        "python {input.script} --results {params.results:q} --videos {params.videos:q} --runs {params.runs:q}"
+        " --ranked-by {params.last} --out {output:q} --log {log:q}"
+
+
+rule per_video:
+    """How sAUC spreads over the test videos, with every video's number."""
+    input:
+        script=smk_script("per_video"),
+        code=smk_code("per_video"),
+        videos="results/{ds}/table1_per_video.csv",
+    output:
+        smk_shown("results/{ds}/figures/per_video", "Scores of every video"),
+    log:
+        "logs/{ds}/figures/per_video.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python {input.script} --per-video {input.videos:q} --out {output:q} --log {log:q}"
+
+
+rule agreement:
+    """Rank correlations between the metrics."""
+    input:
+        script=smk_script("agreement"),
+        code=smk_code("agreement"),
+        videos="results/{ds}/table1_per_video.csv",
+    output:
+        smk_shown("results/{ds}/figures/agreement", "Agreement between metrics"),
+    log:
+        "logs/{ds}/figures/agreement.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python {input.script} --per-video {input.videos:q} --out {output:q} --log {log:q}"
+
+
+rule roc:
+    """Mean ROC curves of the nets, the centre and the viewers, of a few frames of every test video."""
+    input:
+        script=smk_script("roc"),
+        code=smk_code("roc"),
+        models=smk_plan.first_seed("model.safetensors"),
+        frames=smk_plan.paths("frames", smk_plan.test),
+        flow=smk_plan.paths("flow", smk_plan.test),
+        gaze=smk_plan.paths("gaze", smk_plan.test),
+    output:
+        pictures=smk_shown("results/{ds}/figures/roc", "ROC curves"),
+        table="results/{ds}/roc.csv",
+    log:
+        "logs/{ds}/figures/roc.log",
+    benchmark:
+        "results/{ds}/benchmarks/roc/all.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+    params:
+        cfg=smk_plan.params("gaze", "evaluate"),
+        videos=smk_plan.test,
+        nets=smk_plan.models,
+        floors=smk_plan.floors,
+        seed=smk_plan.seeds[0],
+        results=smk_results,
+    shell:
+        "python {input.script} --results {params.results:q} --videos {params.videos:q} --models {params.nets}"
+        " --floors {params.floors} --seed {params.seed} --params {params.cfg:q} --threads {threads}"
+        " --table {output.table:q} --out {output.pictures:q} --log {log:q}"
+
+
+rule speed:
+    """sAUC against frames per second, of every net and baseline."""
+    input:
+        script=smk_script("speed"),
+        code=smk_code("speed"),
+        tables=expand("results/{{ds}}/table{number}.csv", number=[1, 2]),
+        nets="results/{ds}/net_timings.csv",
+        baselines="results/{ds}/timings.csv",
+    output:
+        smk_shown("results/{ds}/figures/speed", "Scores against speed"),
+    log:
+        "logs/{ds}/figures/speed.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python {input.script} --tables {input.tables:q} --net-timings {input.nets:q} --timings {input.baselines:q}"
+        " --out {output:q} --log {log:q}"

@@ -323,11 +323,11 @@ rule publish_table3:
         "cp {input:q} results/ 2> {log:q}"
 
 
-rule still_gallery:
-    """Still images with predicted motion, gaze, and the maps of several rows: the paper's figures 6 and 7."""
+rule still_figures:
+    """Figures 6 and 7: a still image with predicted motion and every row's map; several with those of the main nets."""
     input:
-        script=smk_script("still_gallery"),
-        code=smk_code("still_gallery", f"datasets.{smk_reader(smk_still.config.dataset)}"),
+        script=smk_script("still_figures"),
+        code=smk_code("still_figures", f"datasets.{smk_reader(smk_still.config.dataset)}"),
         raw=[path for shard in smk_still.test for path in smk_still.raw_video(shard)],
         models=[
             f"results/{STILLS}/models/{net}/seed{smk_still.seeds[0]}/model.safetensors"
@@ -339,9 +339,10 @@ rule still_gallery:
         flow=smk_still.paths("flow", smk_still.test),
         gaze=smk_still.paths("gaze", smk_still.test),
     output:
-        smk_shown("results/{ds}/figures/still_gallery", "Still images"),
+        motion=smk_shown("results/{ds}/figures/figure6_predicted_motion", "6 A still image, every row"),
+        stills=smk_shown("results/{ds}/figures/figure7_stills", "7 Still images"),
     log:
-        "logs/{ds}/figures/still_gallery.log",
+        "logs/{ds}/figures/still_figures.log",
     wildcard_constraints:
         ds=STILLS,
     conda:
@@ -350,6 +351,7 @@ rule still_gallery:
         cfg=smk_still.params("dataset", "gaze"),
         root=smk_raw,
         nets=smk_still.models,
+        shown=smk_still.shown_nets(),
         baselines=smk_still.timed_baselines(),
         size=smk_size(smk_still),
         seed=smk_still.seeds[0],
@@ -357,8 +359,8 @@ rule still_gallery:
         results=smk_still_results,
     shell:
         "python {input.script} --results {params.results:q} --raw {params.root:q} --shards {params.shards:q}"
-        " --nets {params.nets} --baselines {params.baselines:q} {params.size} --seed {params.seed} --params {params.cfg:q} --out {output:q}"
-        " --log {log:q}"
+        " --nets {params.nets} --shown {params.shown} --baselines {params.baselines:q} {params.size} --seed {params.seed}"
+        " --params {params.cfg:q} --motion-out {output.motion:q} --stills-out {output.stills:q} --log {log:q}"
 
 
 rule motion_figure:

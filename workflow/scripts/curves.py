@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from dynsal import figures, script
+from dynsal import script
+from dynsal.figures import save
+from dynsal.figures.series import curves
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -13,7 +15,7 @@ def main(arguments: argparse.Namespace) -> None:
     histories = {
         f"{path.parent.parent.name}/{path.parent.name}": pd.read_csv(path) for path in arguments.histories
     }
-    figures.save(figures.curves(histories), arguments.out)
+    save(curves(histories), arguments.out)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import numpy as np
 
 from dynsal import script
 from dynsal.clips import Clip
-from dynsal.examples import short_name
 from dynsal.figures import save
-from dynsal.motion_figures import MotionExample, motion_rows
+from dynsal.figures.motion import MotionExample, motion_rows
+from dynsal.figures.style import short_name
 from dynsal.motion_scores import Nearest, score
 from dynsal.static_prediction import StaticFlow
 

@@ -22,7 +22,7 @@ FILES = {
         "table1_per_video.csv",
         "table1_provenance.json",
         "costs.csv",
-        "figures/overview.png",
+        "figures/figure4_nets.png",
         "figures/curves.png",
         "figures/scores.png",
     ),
@@ -34,7 +34,7 @@ FILES = {
         "table2_per_video.csv",
         "table2_provenance.json",
         "timings.csv",
-        "figures/gallery.png",
+        "figures/figure5_baselines.png",
     ),
     3: (
         "table3.csv",
@@ -43,7 +43,8 @@ FILES = {
         "table3_differences.csv",
         "table3_per_image.csv",
         "table3_provenance.json",
-        "figures/still_gallery.png",
+        "figures/figure6_predicted_motion.png",
+        "figures/figure7_stills.png",
     ),
 }
 """Number of a table and what belongs to it."""
@@ -54,7 +55,10 @@ MOTION = (
     "figures/motion.png",
 )
 """What belongs to Table 3 and lies with the videos that the nets come from."""
-AS_JPEG = ("figures/gallery.png", "figures/still_gallery.png", "figures/motion.png")
+AS_JPEG = tuple(
+    f"figures/{name}.png"
+    for name in ("figure5_baselines", "figure6_predicted_motion", "figure7_stills", "motion")
+)
 BLOCK = re.compile(r"(<!-- demo table -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

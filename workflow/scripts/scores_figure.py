@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from dynsal import figures, script
+from dynsal import script
+from dynsal.figures import save
+from dynsal.figures.summaries import scores
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Do the work."""
-    figures.save(
-        figures.scores(pd.read_csv(arguments.table), pd.read_csv(arguments.per_video)), arguments.out
-    )
+    save(scores(pd.read_csv(arguments.table), pd.read_csv(arguments.per_video)), arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Time every model of Table 2 on the same frames and one core: milliseconds per map."""
+"""Time nets and baselines on the same frames and one core: milliseconds per map, of nets without optical flow.
+
+The column ``inputs`` says what a model looks at: a net with ``flow`` in it needs the time of the row ``flow`` besides.
+"""
 
 import argparse
 import itertools
@@ -19,6 +22,7 @@ from dynsal.device import limit_threads
 from dynsal.fileio import write_text
 from dynsal.flow import estimator
 from dynsal.inference import Predictor
+from dynsal.nets import REGISTRY
 from dynsal.training import load_model
 from dynsal.video import resize
 
@@ -66,12 +70,18 @@ def main(arguments: argparse.Namespace) -> None:
     size = tuple(arguments.size or frames[0].bgr.shape[1::-1])
     resized = [Frame(frame.index, frame.time, resize(frame.bgr, size), kept=True) for frame in frames]
     seconds = {"flow": seconds_per_flow(frames, params.flow)}
-    seconds[arguments.net] = seconds_per_map(Predictor(*load_model(arguments.model)), frames)
+    inputs = {"flow": "frame"}
+    for name, path in zip(arguments.nets, arguments.models, strict=True):
+        net, meta = load_model(path)
+        seconds[name] = seconds_per_map(Predictor(net, meta), frames)
+        inputs[name] = " ".join(REGISTRY[meta["arch"]].inputs)
+    at_clip_size = set(seconds)
     for name, entry in json.loads(arguments.baselines).items():
         files = baselines.by_name(Path(file) for file in entry["files"])
         model = baselines.create(baselines.parse(json.dumps(entry["options"])), files)
         first, all_of_them = (seconds_of(model, frames) for frames in (resized[:LEAD], resized))
         seconds[name] = (all_of_them - first) / (count - LEAD)
+        inputs[name] = "frame"
         script.log.info("%s: %.1f ms per map", name, 1000 * seconds[name])
     machine = provenance.hardware()["processor"]
     rows = [
@@ -79,9 +89,8 @@ def main(arguments: argparse.Namespace) -> None:
             "model": name,
             "ms_per_frame": 1000 * value,
             "frames": count - LEAD,
-            "size": "x".join(
-                map(str, frames[0].bgr.shape[1::-1] if name in ("flow", arguments.net) else size)
-            ),
+            "size": "x".join(map(str, frames[0].bgr.shape[1::-1] if name in at_clip_size else size)),
+            "inputs": inputs[name],
             "machine": machine,
         }
         for name, value in seconds.items()
@@ -96,10 +105,10 @@ if __name__ == "__main__":
     parser.add_argument("--frames", type=Path, required=True, help="clip of rescaled frames")
     parser.add_argument("--count", type=int, default=40, help="frames to time")
     parser.add_argument("--size", type=int, nargs=2, help="of the baselines' frames; else the clip's")
-    parser.add_argument("--net", required=True, help="name of the net's row")
-    parser.add_argument("--model", type=Path, required=True, help="its model.safetensors")
+    parser.add_argument("--nets", nargs="+", required=True, help="names of the nets' rows")
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="their model.safetensors")
     parser.add_argument(
-        "--baselines", required=True, help='JSON: name -> {"options": {...}, "files": [paths]}'
+        "--baselines", default="{}", help='JSON: name -> {"options": {...}, "files": [paths]}'
     )
     parser.add_argument("--out", type=Path, required=True, help="timings.csv")
     script.run(main, parser.parse_args())

@@ -1,7 +1,7 @@
-"""Draw still images with the motion predicted for them, where people looked, and the maps of several rows of Table 3.
+"""Draw still images with the motion predicted for them, where people looked, and the maps of rows of Table 3.
 
-Of the test images, sorted by the first row's sAUC, these are the best, those at the quartiles and the median, and the
-worst. Nothing is chosen by hand.
+Of the test images, sorted by the first net's sAUC, the one picture shows the median with all rows of the table, the
+other the best, those at the quartiles and the median, and the worst. Nothing is chosen by hand.
 """
 
 import argparse
@@ -22,10 +22,11 @@ from dynsal.datasets.base import Dataset
 from dynsal.errors import DataError
 from dynsal.evaluation import fitted
 from dynsal.examples import view
-from dynsal.figures import Example, save
+from dynsal.figures import label, save
+from dynsal.figures.choice import choose
+from dynsal.figures.grids import FLOW, FRAME, TRUTH, Example, compared, one_example
 from dynsal.inference import Predictor
 from dynsal.references import score_path
-from dynsal.still_figures import chosen_images, transfer_gallery
 from dynsal.submission import baseline_maps
 from dynsal.training import load_model
 
@@ -33,6 +34,7 @@ Image = NDArray[np.uint8]
 Map = NDArray[np.floating[Any]]
 Place = tuple[str, int]
 """Shard, and number of an image in it."""
+HEADINGS = {FRAME: "Image", FLOW: "Predicted motion", TRUTH: "Gaze"}
 
 
 def read_scores(arguments: argparse.Namespace, name: str, seed: int) -> pd.DataFrame:
@@ -78,9 +80,7 @@ def main(arguments: argparse.Namespace) -> None:
     scores = {name: read_scores(arguments, name, seed) for name in arguments.nets}
     scores |= {name: read_scores(arguments, name, 0) for name in entries}
     ranking = scores[arguments.nets[0]]
-    chosen: dict[Place, str] = {
-        ranking.index[row]: rank for row, rank in chosen_images(ranking["sauc"]).items()
-    }
+    chosen: dict[Place, str] = {ranking.index[row]: rank for row, rank in choose(ranking["sauc"]).items()}
     views = {place: view(results, *place, params.gaze) for place in chosen}
     maps: dict[str, dict[Place, Map]] = {}
     for name in arguments.nets:
@@ -98,17 +98,27 @@ def main(arguments: argparse.Namespace) -> None:
         maps[name] = {place: saliency for place, (_, saliency) in zip(pictures, found, strict=True)}
     examples = [
         Example(
-            title=f"{rank}: {Path(ranking['image'].loc[place]).stem}",
+            title=f"{rank}:\n{Path(ranking['image'].loc[place]).stem}",
             **views[place]._asdict(),
             maps={name: by_place[place] for name, by_place in maps.items()},
             scores={name: float(table["sauc"].loc[place]) for name, table in scores.items()},
         )
         for place, rank in chosen.items()
     ]
-    save(transfer_gallery(examples), arguments.out)
+    by = f"by the sAUC of {label(arguments.nets[0])}, of {int(ranking['sauc'].notna().sum())} test images."
+    median = examples[len(examples) // 2]
+    parts = [FRAME, FLOW, TRUTH]
+    one = one_example(
+        median, [*parts, *maps], f"Image: {median.title}, {by}".replace(":\n", " "), headings=HEADINGS
+    )
+    save(one, arguments.motion_out)
+    rule = f"Images: the best, the quartiles, the median and the worst {by}"
+    several = compared(examples, [*parts, *arguments.shown], rule, down=True, headings=HEADINGS)
+    save(several, arguments.stills_out)
     with Clip(results / "flow" / f"{arguments.shards[0]}.h5") as clip:
         made = clip.attrs.get("estimator", "an unknown net")
-    script.log.info("motion by %s; %s", made, "; ".join(example.title for example in examples))
+    titles = "; ".join(example.title.replace("\n", " ") for example in examples)
+    script.log.info("motion by %s; %s", made, titles)
 
 
 if __name__ == "__main__":
@@ -128,7 +138,8 @@ if __name__ == "__main__":
     )
     parser.add_argument("--size", type=int, nargs=2, help="of the baselines' images; else the clips'")
     parser.add_argument("--seed", type=int, default=0, help="whose weights are shown")
-    parser.add_argument(
-        "--out", type=Path, nargs="+", required=True, help="pictures; the suffix gives the format"
-    )
+    parser.add_argument("--shown", nargs="+", required=True, help="nets below the images of figure 7")
+    for figure, name in (("6", "motion"), ("7", "stills")):
+        text = f"pictures of figure {figure}; the suffix gives the format"
+        parser.add_argument(f"--{name}-out", type=Path, nargs="+", required=True, help=text)
     script.run(main, parser.parse_args())
