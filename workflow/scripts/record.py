@@ -22,9 +22,17 @@ FILES = {
         "table1_per_video.csv",
         "table1_provenance.json",
         "costs.csv",
+        "roc.csv",
+        "figures/figure1_streams.png",
+        "figures/figure2_fusion.png",
+        "figures/figure3_flow.png",
         "figures/figure4_nets.png",
-        "figures/curves.png",
         "figures/scores.png",
+        "figures/per_video.png",
+        "figures/over_time.png",
+        "figures/curves.png",
+        "figures/roc.png",
+        "figures/agreement.png",
     ),
     2: (
         "table2.csv",
@@ -34,6 +42,8 @@ FILES = {
         "table2_per_video.csv",
         "table2_provenance.json",
         "timings.csv",
+        "net_timings.csv",
+        "figures/speed.png",
         "figures/figure5_baselines.png",
     ),
     3: (
@@ -57,7 +67,7 @@ MOTION = (
 """What belongs to Table 3 and lies with the videos that the nets come from."""
 AS_JPEG = tuple(
     f"figures/{name}.png"
-    for name in ("figure5_baselines", "figure6_predicted_motion", "figure7_stills", "motion")
+    for name in ("figure3_flow", "figure5_baselines", "figure6_predicted_motion", "figure7_stills", "motion")
 )
 BLOCK = re.compile(r"(<!-- demo table -->\n).*?(<!-- end -->)", re.DOTALL)
 
