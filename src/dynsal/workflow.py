@@ -209,7 +209,7 @@ class Plan:
         ]
 
     def shown_maps(self) -> list[str]:
-        """Return the files with one map of every baseline and test video, for the gallery."""
+        """Return the files with one map of every baseline and test video, for figure 5."""
         return [f"results/{self.ds}/maps/{name}/{video}.h5" for name in self.baselines for video in self.test]
 
     def viewed(self, most: int = 8) -> list[str]:
