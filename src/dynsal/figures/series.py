@@ -108,7 +108,8 @@ def over_time(scores: Mapping[str, pd.DataFrame], window: int, note: str) -> Fig
     note
         What stands below.
     """
-    models = list(dict.fromkeys(model for table in scores.values() for model in table["model"]))
+    names = dict.fromkeys(model for table in scores.values() for model in table["model"])
+    models = sorted(names, key=FLOORS.__contains__)  # models first
     styles = line_styles(models)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 1.35 * len(scores) + 0.6), layout="constrained")
