@@ -1,4 +1,4 @@
-"""The 40 motions: read in all their forms, found by k-means, nearest one, expected motion."""
+"""The 40 motions: read in all their forms, found by k-means, nearest one, expected and median motion."""
 
 from __future__ import annotations
 
@@ -10,8 +10,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.optimize import minimize
+from scipy.special import softmax
 
-from dynsal.codebook import WORDS, cluster, nearest_word, read_codebook, soft_decode, write_codebook
+from dynsal.codebook import (
+    WORDS,
+    cluster,
+    median_decode,
+    nearest_word,
+    read_codebook,
+    soft_decode,
+    write_codebook,
+)
 from dynsal.errors import DataError
 
 BOOK = np.random.default_rng(0).normal(0, 10, (WORDS, 2))
@@ -148,4 +158,48 @@ def test_soft_decoding_of_a_certain_word_is_that_word():
     logits = torch.full((1, WORDS, 5, 8), -1e4)
     logits[0, torch.arange(40), torch.arange(40) // 8, torch.arange(40) % 8] = 0
     decoded = soft_decode(logits, torch.from_numpy(BOOK).float())
+    np.testing.assert_allclose(decoded[0].permute(1, 2, 0).reshape(40, 2), BOOK, rtol=1e-6)
+
+
+def expected_error(x: np.ndarray, weights: np.ndarray, book: np.ndarray) -> float:
+    return float(weights @ np.hypot(*(book - x).T))
+
+
+@settings(max_examples=60, deadline=None)
+@given(hnp.arrays(np.float64, (1, WORDS, 1, 2), elements=st.floats(-8, 8)), st.sampled_from([1.0, 3.0, 30.0]))
+def test_the_median_has_the_least_expected_end_point_error(logits, sharpness):
+    """No worse than what a general optimiser finds, from the mean and from the best word."""
+    logits = logits * sharpness
+    found = median_decode(torch.from_numpy(logits), torch.from_numpy(BOOK)).numpy()
+    for x in range(2):
+        weights = softmax(logits[0, :, 0, x])
+        errors = [expected_error(word, weights, BOOK) for word in BOOK]
+        best = min(
+            *errors,
+            *(
+                minimize(expected_error, start, (weights, BOOK), "Nelder-Mead", options={"xatol": 1e-7}).fun
+                for start in (weights @ BOOK, BOOK[int(np.argmin(errors))])
+            ),
+        )
+        assert expected_error(found[0, :, 0, x], weights, BOOK) <= best * (1 + 1e-4) + 1e-9
+
+
+def test_the_median_rests_where_rest_outweighs_the_pull_of_all_motions():
+    """Half the probability always does; opposite motions cancel with far less; one-sided ones with less do not."""
+    book = torch.zeros(WORDS, 2)
+    book[1:, 0] = torch.linspace(1, 20, WORDS - 1)
+    book[20:, 0] *= -1
+    one_sided, balanced = torch.full((1, WORDS, 1, 1), -1e4), torch.full((1, WORDS, 1, 1), -1e4)
+    one_sided[0, [0, 19], 0, 0] = torch.tensor([0.51, 0.49]).log()
+    balanced[0, [0, 19, 39], 0, 0] = torch.tensor([0.04, 0.48, 0.48]).log()
+    for logits in (one_sided, balanced):
+        torch.testing.assert_close(median_decode(logits, book), torch.zeros(1, 2, 1, 1), rtol=0, atol=0)
+    one_sided[0, [0, 19], 0, 0] = torch.tensor([0.45, 0.55]).log()
+    torch.testing.assert_close(median_decode(one_sided, book)[0, :, 0, 0], book[19], atol=1e-3, rtol=0)
+
+
+def test_the_median_of_a_certain_word_is_that_word_and_keeps_the_cells_in_place():
+    logits = torch.full((1, WORDS, 5, 8), -1e4)
+    logits[0, torch.arange(40), torch.arange(40) // 8, torch.arange(40) % 8] = 0
+    decoded = median_decode(logits, torch.from_numpy(BOOK).float())
     np.testing.assert_allclose(decoded[0].permute(1, 2, 0).reshape(40, 2), BOOK, rtol=1e-6)

@@ -20,6 +20,7 @@ from dynsal.motion_scores import (
     angular_error,
     differences,
     epe,
+    epe_moving,
     magnitude_cc,
     mean_motion,
     score,
@@ -70,6 +71,15 @@ def test_angular_error_of_the_smallest_differences_is_not_lost():
     assert angular_error(everywhere(1e-10, 0), everywhere(0, 0)) == pytest.approx(math.degrees(1e-10))
 
 
+def test_epe_moving_leaves_out_what_rests():
+    """From one pixel over five frames on; nothing moves, no value."""
+    measured = everywhere(0, 0).copy()
+    measured[0, 0], measured[2, 3], measured[1, 1] = (0, 1), (3, 0), (0.99, 0)
+    assert epe_moving(everywhere(0, 0), measured) == 2
+    assert epe_moving(everywhere(3, 0), measured) == pytest.approx((math.sqrt(10) + 0) / 2)
+    assert math.isnan(epe_moving(measured, everywhere(0.5, 0.5)))
+
+
 @given(FIELDS, FIELDS)
 def test_magnitude_cc_is_pearsons_of_the_lengths(p, q):
     a, b = (np.linalg.norm(f, axis=-1).ravel() for f in (p, q))
@@ -112,35 +122,43 @@ def test_mean_motion_gives_every_video_the_same_weight(tmp_path):
 
 
 def scores() -> pd.DataFrame:
-    """Return two predictors on two videos of different lengths; zero has no correlation."""
+    """Return a net in both decodings and two guesses on two videos of different lengths; zero has no correlation."""
     rows = []
     for video, epes in {"a": [1.0, 3.0], "b": [6.0]}.items():
         for frame, value in enumerate(epes):
             common = {"seed": 0, "video": video, "frame": frame}
-            rows.append(
-                {"model": "static_flow", **common, "epe": value, "angular_error": 10.0, "magnitude_cc": 0.5}
-            )
-            rows.append(
-                {"model": "zero", **common, "epe": value + 1, "angular_error": 20.0, "magnitude_cc": np.nan}
-            )
+            for name, error, angle, correlation in (
+                ("static_flow", value, 10.0, 0.5), ("static_flow_median", value - 0.5, 9.0, np.nan),
+                ("zero", value + 1, 20.0, np.nan), ("mean", value + 3, 30.0, 0.1),
+            ):  # fmt: skip
+                found = {
+                    "epe": error,
+                    "angular_error": angle,
+                    "magnitude_cc": correlation,
+                    "epe_moving": 2 * error,
+                }
+                rows.append({"model": name, **common, **found})
     return pd.DataFrame(rows)
 
 
 def test_table_averages_frames_in_videos_first_and_keeps_the_order_of_the_predictors():
     found = table(scores(), TableConfig(resamples=50))
-    assert found["model"].tolist() == ["static_flow", "zero"]
-    assert found["epe"].tolist() == [(2 + 6) / 2, (3 + 7) / 2]
-    assert found["n_videos"].tolist() == [2, 2]
-    assert found["n_frames"].tolist() == [3, 3]
+    assert found["model"].tolist() == ["static_flow", "static_flow_median", "zero", "mean"]
+    assert found["epe"].tolist() == [(2 + 6) / 2, (1.5 + 5.5) / 2, (3 + 7) / 2, (5 + 9) / 2]
+    assert found["epe_moving"][0] == 2 * found["epe"][0]
+    assert found["n_videos"].tolist() == [2] * 4
+    assert found["n_frames"].tolist() == [3] * 4
     assert (found["epe_lo"] <= found["epe"]).all()
-    assert math.isnan(found["magnitude_cc"][1])
+    assert math.isnan(found["magnitude_cc"][2])
 
 
 def test_differences_are_the_net_minus_the_guess():
-    found = differences(scores(), TableConfig(resamples=50)).set_index("measure")
-    assert set(found["model"]) == {"static_flow"}
-    assert set(found["reference"]) == {"zero"}
-    assert found.loc["epe", ["difference", "lo", "hi"]].tolist() == [-1, -1, -1]
-    assert found.loc["angular_error", "difference"] == -10
-    assert math.isnan(found.loc["magnitude_cc", "difference"])
-    assert found.loc["magnitude_cc", "n_videos"] == 0
+    """Both decodings against every guess, and nothing against a decoding."""
+    found = differences(scores(), TableConfig(resamples=50)).set_index(["measure", "model", "reference"])
+    assert len(found) == len(MEASURES) * 2 * 2
+    assert found.loc[("epe", "static_flow", "zero"), ["difference", "lo", "hi"]].tolist() == [-1, -1, -1]
+    assert found.loc[("epe", "static_flow_median", "mean"), "difference"] == -3.5
+    assert found.loc[("angular_error", "static_flow", "zero"), "difference"] == -10
+    assert found.loc[("magnitude_cc", "static_flow", "mean"), "difference"] == pytest.approx(0.4)
+    assert math.isnan(found.loc[("magnitude_cc", "static_flow", "zero"), "difference"])
+    assert found.loc[("magnitude_cc", "static_flow", "zero"), "n_videos"] == 0

@@ -187,7 +187,7 @@ def test_initial_weights_are_xaviers_and_biases_those_of_the_prototxt():
         assert torch.all(layer.bias == (0.0 if name in ("conv1", "conv3", "fc8") else 0.1))
 
 
-@pytest.mark.parametrize("variant", ["walker", "small"])
+@pytest.mark.parametrize("variant", ["walker", "small", "pretrained"])
 def test_a_new_net_is_a_function_of_its_seed_and_leaves_the_random_state_alone(variant):
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -208,15 +208,50 @@ def test_the_small_net_sees_the_whole_picture_from_every_cell():
     assert float(image.grad[0, :, 190:, 190:].abs().max()) > 0
 
 
-@pytest.mark.parametrize("variant", [pytest.param("walker", marks=pytest.mark.slow), "small"])
-def test_both_nets_can_learn(variant):
+def test_the_pretrained_net_is_its_head_on_features_of_the_image_itself():
+    """Three scales on one grid of 20 x 20; the mean that other nets want subtracted is given back to the backbone."""
+    made = net("pretrained", 0.5)
+    image = torch.randint(0, 256, (2, 3, 320, 320), generator=torch.Generator().manual_seed(0)).float()
+    with torch.inference_mode():
+        seen = image - torch.tensor(MEAN_BGR)[:, None, None]
+        features = made.features(seen)
+        _, fine, middle, deep = made.backbone(image)
+        answer = made(seen)
+        torch.testing.assert_close(answer, made.head(features), rtol=0, atol=0)
+    assert answer.shape == (2, 40, 20, 20)
+    assert features.shape == (2, 40 + 112 + 320, 20, 20)
+    torch.testing.assert_close(features[:, 40:152], middle, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        features[:, :40, 3, 7], fine[:, :, 6:8, 14:16].mean((2, 3)), rtol=1e-3, atol=1e-3
+    )
+    torch.testing.assert_close(
+        features[:, 152:].mean((2, 3)), deep.mean((2, 3)), rtol=0.1, atol=0.1 * float(deep.std())
+    )
+
+
+def test_of_the_pretrained_net_the_head_alone_is_trained():
+    made = build_static_flow(StaticFlowConfig(variant="pretrained", width=0.25))
+    wanted = {name: value.numel() for name, value in made.named_parameters() if value.requires_grad}
+    assert {name.split(".")[0] for name in wanted} == {"head"}
+    assert sum(wanted.values()) == 472 * 32 + 32 + 32 * 40 + 40
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param("walker", marks=pytest.mark.slow),
+        "small",
+        pytest.param("pretrained", marks=pytest.mark.slow),
+    ],
+)
+def test_every_net_can_learn(variant):
     """Forty steps on four images with their own words take the loss to less than a fifth."""
     torch.manual_seed(0)
     learner = build_static_flow(StaticFlowConfig(variant=variant, width=0.125)).train()
     for module in learner.modules():
         if isinstance(module, (nn.Dropout, nn.Dropout2d)):
             module.p = 0.0
-    images = torch.randn(4, 3, 1, 1).expand(4, 3, 200, 200) * 60
+    images = torch.randn(4, 3, 1, 1).expand(4, 3, learner.side, learner.side) * 60
     words = torch.arange(4)[:, None, None].expand(4, 20, 20)
     optimizer = torch.optim.Adam(learner.parameters(), 3e-3)
     losses = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -21,11 +22,14 @@ from test_static_flow_net import arrays_of
 from dynsal.clips import Clip, create, describe
 from dynsal.codebook import read_codebook, write_codebook
 from dynsal.config import parse, stage_json
+from dynsal.config_transfer import StaticFlowConfig
 from dynsal.datasets.demo import generate
 from dynsal.errors import DataError
 from dynsal.fileio import sha256
 from dynsal.motion_samples import MotionSamples
+from dynsal.motion_scores import epe
 from dynsal.nets import static_flow
+from dynsal.nets.backbone import WEIGHTS_SHA256
 from dynsal.nets.weights import read_model
 from dynsal.static_prediction import StaticFlow
 from dynsal.summed_motion import SIZE
@@ -152,6 +156,32 @@ def test_training_again_from_the_same_input_is_the_same_model(trained):
     assert sha256(trained / "model.safetensors") == before
 
 
+def test_a_head_on_pretrained_features_is_trained_and_nothing_else(tmp_path):
+    """The model file holds the backbone as published, names it, and predicts alone."""
+    write_codebook(tmp_path / "codebook.npz", BOOK)
+    given = params(variant="pretrained", width=0.25, decode="median")
+    train(
+        tmp_path,
+        [write_motion(tmp_path, "a", range(3))],
+        [write_motion(tmp_path, "b", range(2))],
+        params=given,
+    )
+    tensors, meta = read_model(tmp_path / "model.safetensors")
+    assert meta["origin"] == {"weights": "train", "backbone_sha256": WEIGHTS_SHA256}
+    record = json.loads((tmp_path / "provenance.json").read_text())
+    assert record["frames"] == 6  # three, and their mirror images
+    fresh = static_flow.build_static_flow(StaticFlowConfig.model_validate(meta["net"])).state_dict()
+    changed = {name for name, value in fresh.items() if not torch.equal(value, tensors[name])}
+    assert changed
+    assert all(name.startswith("head.") for name in changed)
+    model = StaticFlow(tmp_path / "model.safetensors")
+    assert model.decode == "median"
+    with Clip(tmp_path / "b.h5") as clip:
+        (field,) = model([clip.bgr(0)])
+    assert field.shape == (240, 320, 2)
+    assert np.isfinite(field).all()
+
+
 def test_published_weights_are_taken_over_without_training(tmp_path, monkeypatch):
     """At a sixteenth of the width, which the configuration would not allow: the real file has 490 MB."""
     monkeypatch.setattr(static_flow, "Walker", lambda width, made=static_flow.Walker: made(width / 16))
@@ -209,7 +239,7 @@ def score(folder: Path, clips: list[Path]) -> list[pd.DataFrame]:
 def test_scores_of_the_net_and_of_the_guesses_on_unseen_videos(trained):
     """The training clip among the tests: its nearest neighbour is itself, and zero misses by the mean magnitude."""
     table, differences, videos = score(trained, [trained / "a.h5", trained / "b.h5"])
-    assert table["model"].tolist() == ["static_flow", "zero", "mean", "nearest"]
+    assert table["model"].tolist() == ["static_flow", "static_flow_median", "zero", "mean", "nearest"]
     assert (table["n_videos"] == 2).all()
     assert (table["n_frames"] == 8).all()
     rows = videos.set_index(["model", "video"])
@@ -219,11 +249,19 @@ def test_scores_of_the_net_and_of_the_guesses_on_unseen_videos(trained):
             [np.hypot(*np.moveaxis(clip.flow(k).astype(float), -1, 0)).mean() for k in range(2)]
         )
     assert rows.loc[("zero", "b"), "epe"] == pytest.approx(magnitude, abs=1e-5)
-    found = differences.set_index(["measure", "reference"])
+    found = differences.set_index(["measure", "model", "reference"])
     by_model = table.set_index("model")["epe"]
-    for reference in ("zero", "mean", "nearest"):
-        expected = by_model["static_flow"] - by_model[reference]
-        assert found.loc[("epe", reference), "difference"] == pytest.approx(expected, abs=2e-6)
+    for net, reference in itertools.product(
+        ("static_flow", "static_flow_median"), ("zero", "mean", "nearest")
+    ):
+        expected = by_model[net] - by_model[reference]
+        assert found.loc[("epe", net, reference), "difference"] == pytest.approx(expected, abs=2e-6)
+    model = StaticFlow(trained / "model.safetensors")
+    with Clip(trained / "b.h5") as clip:
+        errors = [
+            epe(model.summed([clip.bgr(k)], "median")[0], clip.flow(k).astype(np.float32)) for k in range(2)
+        ]
+    assert rows.loc[("static_flow_median", "b"), "epe"] == pytest.approx(np.mean(errors), abs=1e-5)
 
 
 def test_a_damaged_clip_ends_the_script_with_one_line(tmp_path):

@@ -89,6 +89,17 @@ def test_coarse_is_the_expectation_of_what_the_net_answers_to_the_squeezed_image
     assert np.ptp(expected) > 0.01
 
 
+def test_decoding_is_the_configurations_unless_asked_otherwise(tmp_path, model):
+    given = CONFIG.model_copy(update={"decode": "median"}).model_dump(mode="json")
+    write(tmp_path / "m.safetensors", model.net, net=given)
+    median, frame = StaticFlow(tmp_path / "m.safetensors"), images(1)
+    assert (model.decode, median.decode) == ("mean", "median")
+    torch.testing.assert_close(median.coarse(frame), model.coarse(frame, "median"), rtol=0, atol=0)
+    torch.testing.assert_close(median.coarse(frame, "mean"), model.coarse(frame), rtol=0, atol=0)
+    assert float((median.coarse(frame) - model.coarse(frame)).abs().max()) > 0.01
+    np.testing.assert_array_equal(median.summed(frame), model.summed(frame, "median"))
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_temperature_divides_the_outputs_before_the_softmax(tmp_path, model, temperature):
     """Cold, the likeliest word alone counts; hot, all alike."""

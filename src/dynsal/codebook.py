@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -21,6 +21,10 @@ WORDS = 40
 PIXELS = 500
 """Random pixels of a field that take part in k-means."""
 
+_WEISZFELD = 60
+_TINY = 1e-6
+
+Decoding = Literal["mean", "median"]
 Codebook = NDArray[np.float64]
 """40 x 2, u (right) and v (down) in pixels over five frames at 320x240."""
 
@@ -103,3 +107,28 @@ def nearest_word(motion: Tensor, codebook: Tensor) -> Tensor:
 def soft_decode(logits: Tensor, codebook: Tensor) -> Tensor:
     """Return the expected motion sum_k p_k C_k: N x 40 x H x W and 40 x 2 give N x 2 x H x W."""
     return torch.einsum("nkhw,kc->nchw", logits.softmax(1), codebook)
+
+
+def median_decode(logits: Tensor, codebook: Tensor) -> Tensor:
+    """Return the geometric median of the motions: N x 40 x H x W and 40 x 2 give N x 2 x H x W.
+
+    It minimises the expected end-point error sum_k p_k |x - C_k|, which the expectation does not: that minimises the
+    expected *squared* error, and moves what most probably rests. A word whose probability outweighs the pull of all
+    others is the median itself (Vardi, Zhang 2000); elsewhere :data:`_WEISZFELD` of Weiszfeld's steps lead to it.
+    """
+    count, _, height, width = logits.shape
+    p = logits.softmax(1).movedim(1, -1).reshape(-1, len(codebook))
+    ways = codebook[None] - codebook[:, None]  # from word k to word j
+    lengths = ways.norm(dim=-1, keepdim=True)
+    pull = torch.einsum("nj,kjc->nkc", p, ways / lengths.clamp_min(_TINY)).norm(dim=-1)
+    ahead, word = (p - pull).max(1)
+    x = p @ codebook
+    for _ in range(_WEISZFELD):
+        near = p / (x[:, None] - codebook).norm(dim=-1).clamp_min(_TINY)
+        x = near @ codebook / near.sum(1, keepdim=True)
+    x = torch.where(ahead[:, None] >= 0, codebook[word], x)
+    return x.view(count, height, width, 2).movedim(-1, 1)
+
+
+DECODERS: dict[Decoding, Callable[[Tensor, Tensor], Tensor]] = {"mean": soft_decode, "median": median_decode}
+"""Ways from the net's outputs and the codebook to motion."""

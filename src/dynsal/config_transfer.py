@@ -25,10 +25,11 @@ class StaticFlowTrainConfig(OptimiserConfig):
 class StaticFlowConfig(Section):
     """Motion predicted from a single image (Walker, Gupta, Hebert 2015), learnt from the training videos."""
 
-    variant: Literal["walker", "small"] = Field(
+    variant: Literal["walker", "small", "pretrained"] = Field(
         "walker",
         description="`walker`: their net, AlexNet with 16000 outputs; `small`: a convolutional one of ours with the same input, "
-        "output and loss, for a few dozen videos and two cores.",
+        "output and loss, for a few dozen videos and two cores; `pretrained`: a light net trained on ImageNet, frozen, and a "
+        "small head on its features, for as few.",
     )
     width: Annotated[float, Field(gt=0, le=2)] = Field(
         1.0, description="Multiplies the channels of every hidden layer."
@@ -51,10 +52,15 @@ class StaticFlowConfig(Section):
         description="Divides the net's outputs before the softmax when motion is predicted; below 1 the likeliest motions count "
         "more. 1 is Walker et al.'s; choose another on validation videos only.",
     )
+    decode: Literal["mean", "median"] = Field(
+        "mean",
+        description="From the probabilities of the 40 motions to one: their `mean` (Walker et al.'s), which tells where motion is "
+        "likely, or their geometric `median`, which has the least expected end-point error and rests where most does.",
+    )
     colour: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0,
         description="Strength of random changes of colour in training, beside their changes of brightness; 0, Walker et al.'s, "
-        "makes none.",
+        "makes none. Not for `pretrained`, whose features are computed once, of images as they are and mirrored.",
     )
     train: StaticFlowTrainConfig = Field(StaticFlowTrainConfig(), description="Optimisation: the keys below.")
 
@@ -66,6 +72,8 @@ class StaticFlowConfig(Section):
             "walker",
         ):
             raise ValueError("weights: walker needs variant walker, width 1.0 and codebook walker")
+        if self.variant == "pretrained" and self.colour:
+            raise ValueError("variant: pretrained sees no changed colours; set colour: 0.0")
         return self
 
 

@@ -17,7 +17,7 @@ from dynsal.baselines.matlab import imresize
 from dynsal.clips import Clip
 from dynsal.codebook import nearest_word
 from dynsal.losses import Batch
-from dynsal.nets.static_flow import CELLS, INPUT, MEAN_BGR
+from dynsal.nets.static_flow import CELLS, INPUT, normalise
 
 FACTORS = (80, 120)
 """Brightness factors in training, in hundredths: from the first to one below the second."""
@@ -78,11 +78,6 @@ def enlarge(motion: Tensor, height: int, width: int) -> Tensor:
         torch.from_numpy(imresize(np.eye(CELLS), (side, CELLS))).float() for side in (height, width)
     )
     return torch.einsum("hr,ncrs,ws->nchw", rows, motion, columns)
-
-
-def normalise(images: Tensor) -> Tensor:
-    """Return N x 3 x H x W BGR minus the mean, float32."""
-    return images.float() - torch.tensor(MEAN_BGR, device=images.device)[:, None, None]
 
 
 def squeeze(side: int) -> Tensor:

@@ -16,8 +16,10 @@ from dynsal.statistics import by_video, paired_differences, summarise, video_mea
 
 Field = NDArray[np.floating]
 
-MEASURES = {"epe": False, "angular_error": False, "magnitude_cc": True}
+MEASURES = {"epe": False, "angular_error": False, "magnitude_cc": True, "epe_moving": False}
 """Measure -> whether higher is better."""
+MOVING = 1.0
+"""Pixels over five frames at 320x240 from which a pixel counts as moving in ``epe_moving``."""
 THUMBNAIL = (16, 12)
 """Width and height at which images are compared for the nearest neighbour."""
 
@@ -25,6 +27,12 @@ THUMBNAIL = (16, 12)
 def epe(predicted: Field, measured: Field) -> float:
     """Return the mean end-point error in the fields' own unit; both H x W x 2."""
     return float(_magnitude(np.asarray(predicted, np.float64) - measured).mean())
+
+
+def epe_moving(predicted: Field, measured: Field) -> float:
+    """Return the mean end-point error over the pixels that move by :data:`MOVING` or more; NaN if none does."""
+    moving = _magnitude(np.asarray(measured, np.float64)) >= MOVING
+    return epe(predicted[moving], measured[moving]) if moving.any() else float("nan")
 
 
 def angular_error(predicted: Field, measured: Field) -> float:
@@ -94,6 +102,7 @@ def score(predicted: Field, measured: Field) -> dict[str, float]:
         "epe": epe(predicted, measured),
         "angular_error": angular_error(predicted, measured),
         "magnitude_cc": magnitude_cc(predicted, measured),
+        "epe_moving": epe_moving(predicted, measured),
     }
 
 
@@ -107,23 +116,25 @@ def table(scores: pd.DataFrame, config: TableConfig) -> pd.DataFrame:
 
 
 def differences(scores: pd.DataFrame, config: TableConfig) -> pd.DataFrame:
-    """Return the paired difference of the first predictor to every other one, over the videos that both have."""
+    """Return the paired difference of every decoding of the net to every guess, over the videos that both have."""
     order = list(dict.fromkeys(scores["model"]))
+    nets = [column for column, name in enumerate(order) if name.startswith("static_flow")]
     means = video_means(scores, list(MEASURES))
     rows = []
     for measure in MEASURES:
         values = by_video(means, measure)[order].to_numpy()
-        for column, reference in enumerate(order[1:], 1):
+        for column in range(len(nets), len(order)):
             found = paired_differences(values, column, config.resamples, config.seed)
-            rows.append(
+            rows += [
                 {
                     "measure": measure,
-                    "model": order[0],
-                    "reference": reference,
-                    "difference": found.mean[0],
-                    "lo": found.low[0],
-                    "hi": found.high[0],
-                    "n_videos": found.n_videos[0],
+                    "model": order[net],
+                    "reference": order[column],
+                    "difference": found.mean[net],
+                    "lo": found.low[net],
+                    "hi": found.high[net],
+                    "n_videos": found.n_videos[net],
                 }
-            )
+                for net in nets
+            ]
     return pd.DataFrame(rows)

@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dynsal.codebook import Codebook, soft_decode
+from dynsal.codebook import DECODERS, Codebook, Decoding
 from dynsal.config_transfer import StaticFlowConfig
 from dynsal.errors import DataError
-from dynsal.motion_samples import enlarge, normalise
-from dynsal.nets.static_flow import INPUT, build_static_flow
+from dynsal.motion_features import seen
+from dynsal.motion_samples import enlarge
+from dynsal.nets.static_flow import build_static_flow
 from dynsal.nets.weights import read_model
 from dynsal.summed_motion import SIZE, SPAN
 
@@ -48,7 +48,7 @@ class StaticFlow:
             if meta["arch"] != KIND:
                 raise ValueError(f"its arch is {meta['arch']}")
             config = StaticFlowConfig.model_validate_json(json.dumps(meta["net"]))
-            net = build_static_flow(config)
+            net = build_static_flow(config, pretrained=False)
             net.load_state_dict(tensors)
             codebook: Codebook = np.asarray(meta["codebook"], np.float64)
         except (KeyError, ValueError, RuntimeError) as error:
@@ -58,23 +58,23 @@ class StaticFlow:
         self.device = torch.device(device)
         self.net = net.to(self.device).eval()
         self.temperature = config.temperature
+        self.decode: Decoding = config.decode
         self.codebook = torch.from_numpy(codebook).float().to(self.device)
 
     @torch.inference_mode()
-    def coarse(self, images: list[Image]) -> torch.Tensor:
-        """Return the expected motion in every cell, N x 2 x 20 x 20, pixels over five frames at 320x240.
+    def coarse(self, images: list[Image], decode: Decoding | None = None) -> torch.Tensor:
+        """Return the motion in every cell, N x 2 x 20 x 20, pixels over five frames at 320x240.
 
-        Images are squeezed to the net's 200x200 pixels by bilinear interpolation, as the authors' program does.
+        Images are squeezed to the net's side by bilinear interpolation, as the authors' program does. ``decode`` is that
+        of the configuration unless given.
         """
-        seen = np.stack([cv2.resize(image, (INPUT, INPUT)) for image in images])
-        batch = normalise(torch.from_numpy(seen).to(self.device).permute(0, 3, 1, 2))
-        return soft_decode(self.net(batch).float() / self.temperature, self.codebook).cpu()
+        logits = self.net(seen(images, self.net.side).to(self.device)).float() / self.temperature
+        return DECODERS[decode or self.decode](logits, self.codebook).cpu()
 
-    def summed(self, images: list[Image]) -> NDArray[np.float32]:
+    def summed(self, images: list[Image], decode: Decoding | None = None) -> NDArray[np.float32]:
         """Return the motion over five frames at 320x240, N x 240 x 320 x 2, in its own unit."""
-        return np.asarray(
-            enlarge(self.coarse(images), SIZE[1], SIZE[0]).permute(0, 2, 3, 1).numpy(), np.float32
-        )
+        field = enlarge(self.coarse(images, decode), SIZE[1], SIZE[0])
+        return np.asarray(field.permute(0, 2, 3, 1).numpy(), np.float32)
 
     def __call__(self, images: list[Image]) -> list[Field]:
         """Return the motion of images of one size, each H x W x 2: u and v in **pixels per frame at that size**."""

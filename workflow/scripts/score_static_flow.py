@@ -1,4 +1,7 @@
-"""Compare motion predicted from single frames of unseen videos with what was measured, beside simple guesses."""
+"""Compare motion predicted from single frames of unseen videos with what was measured, beside simple guesses.
+
+Row ``static_flow`` is decoded as configured; a second row has the same net's answers decoded the other way.
+"""
 
 import argparse
 from pathlib import Path
@@ -9,6 +12,7 @@ import pandas as pd
 
 from dynsal import script
 from dynsal.clips import Clip
+from dynsal.codebook import DECODERS
 from dynsal.device import pick_device
 from dynsal.fileio import write_text
 from dynsal.motion_scores import MEASURES, Nearest, differences, mean_motion, score, table
@@ -21,6 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     cv2.setNumThreads(1)
     params = script.read_params(arguments)
     model = StaticFlow(arguments.model, pick_device())
+    (other,) = set(DECODERS) - {model.decode}
     nearest, mean = Nearest(arguments.training), mean_motion(arguments.training)
     rows = []
     for path in arguments.motion:
@@ -29,6 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
                 image, measured = clip.bgr(position), clip.flow(position).astype(np.float32)
                 guesses = {
                     "static_flow": model.summed([image])[0],
+                    f"static_flow_{other}": model.summed([image], other)[0],
                     "zero": np.zeros_like(measured),
                     "mean": mean,
                     "nearest": nearest(image),

@@ -11,8 +11,10 @@ from dynsal.codebook import read_codebook
 from dynsal.device import limit_threads, pick_device
 from dynsal.errors import DataError
 from dynsal.fileio import sha256
+from dynsal.motion_features import FeatureSamples, HeadObjective, features_of
 from dynsal.motion_samples import MotionSamples, Objective
-from dynsal.nets.static_flow import build_static_flow
+from dynsal.nets.backbone import WEIGHTS_SHA256
+from dynsal.nets.static_flow import Pretrained, build_static_flow
 from dynsal.nets.walker_weights import load_walker
 from dynsal.static_prediction import KIND
 from dynsal.teams import share_out
@@ -32,15 +34,28 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.caffemodel:
         load_walker(net, arguments.caffemodel)
         optimiser = optimiser.model_copy(update={"max_iters": 0, "keep": "last"})
-    training = MotionSamples(arguments.motion)
-    checks = MotionSamples(arguments.validation) if arguments.validation else None
+    training: FeatureSamples | MotionSamples
+    checks: FeatureSamples | MotionSamples | None
+    objective: HeadObjective | Objective
+    if isinstance(net, Pretrained):
+        device = pick_device()
+        training, checks = (
+            FeatureSamples((features_of(path, net, device) for path in files), mirrored=mirrored)
+            for files, mirrored in ((arguments.motion, True), (arguments.validation, False))
+        )
+        objective = HeadObjective(codebook)
+    else:
+        training, checks = MotionSamples(arguments.motion), MotionSamples(arguments.validation)
+        objective = Objective(codebook, config.colour)
     script.log.info("%d frames, %s, %d threads", len(training), pick_device(), threads)
     weights = {"weights": config.weights}
+    if isinstance(net, Pretrained):
+        weights["backbone_sha256"] = WEIGHTS_SHA256
     if arguments.caffemodel:
         weights["sha256"] = sha256(arguments.caffemodel)
     run = Run(
         net=net,
-        objective=Objective(codebook, config.colour),
+        objective=objective,
         config=optimiser,
         seed=arguments.seed,
         meta={

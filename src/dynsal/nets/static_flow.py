@@ -1,7 +1,7 @@
-"""Nets that see motion in a single image: Walker, Gupta, Hebert's (ICCV 2015), and a small one for little data.
+"""Nets that see motion in a single image: Walker, Gupta, Hebert's (ICCV 2015), and two for little data.
 
-Both map N x 3 x 200 x 200 (BGR minus :data:`MEAN_BGR`) to N x 40 x 20 x 20: how likely each of 40 motions is in each of
-20 x 20 cells, before the softmax.
+All map N x 3 x S x S (BGR minus :data:`MEAN_BGR`; S is the net's ``side``) to N x 40 x 20 x 20: how likely each of 40
+motions is in each of 20 x 20 cells, before the softmax.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from dynsal.codebook import WORDS
 from dynsal.config_transfer import StaticFlowConfig
+from dynsal.nets.backbone import CHANNELS, Backbone
 from dynsal.nets.salnet import LocalResponse, channels
 
 INPUT, CELLS = 200, 20
@@ -25,6 +26,8 @@ class Walker(nn.Module):
     puffin444/optical_flow_prediction@00ba80e: its output counts columns outermost, (x * 20 + y) * 40 + k; here it comes
     as words, rows, columns. Pools round up (Caffe): sides 48, 24, 12, 6.
     """
+
+    side = INPUT
 
     def __init__(self, width: float) -> None:
         super().__init__()
@@ -65,6 +68,8 @@ class Small(nn.Module):
     all cells share their weights, but for one bias per cell and word, which holds where things move on the whole.
     """
 
+    side = INPUT
+
     def __init__(self, width: float) -> None:
         super().__init__()
         c1, c2, c3 = (channels(base, width) for base in (32, 64, 96))
@@ -93,11 +98,67 @@ class Small(nn.Module):
         return torch.as_tensor(self.words(self.drop(x)) + self.place)
 
 
-def build_static_flow(config: StaticFlowConfig, seed: int = 0) -> nn.Module:
-    """Return a new net; the weights are a function of the arguments, and the global random state stays as it was."""
+class Pretrained(nn.Module):
+    """A head of our own on the features of a frozen net that knows ImageNet: what moves is a matter of what it is.
+
+    Features of strides 8, 16 and 32 are brought to the 20 x 20 cells, which are stride 16's own, and every channel to mean
+    0 and deviation 1 over the training images. The head looks at one cell at a time; the features know its surroundings.
+
+    Parameters
+    ----------
+    width
+        Multiplies the head's hidden channels.
+    pretrained
+        False leaves the backbone's weights to be filled from a file.
+    """
+
+    side = 16 * CELLS
+
+    def __init__(self, width: float, *, pretrained: bool = True) -> None:
+        super().__init__()
+        self.backbone = Backbone(pretrained=pretrained)
+        features, hidden = sum(CHANNELS[1:]), channels(128, width)
+        self.head = nn.Sequential(
+            nn.BatchNorm2d(features, affine=False), nn.Dropout(0.2),
+            nn.Conv2d(features, hidden, 1), nn.ReLU(), nn.Dropout(0.5),
+            nn.Conv2d(hidden, WORDS, 1),
+        )  # fmt: skip
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map N x 3 x 320 x 320 to N x 40 x 20 x 20."""
+        return torch.as_tensor(self.head(self.features(image)))
+
+    def features(self, image: Tensor) -> Tensor:
+        """Map N x 3 x 320 x 320 to what the head gets, N x 472 x 20 x 20."""
+        _, fine, middle, deep = self.backbone(image + _mean(image))
+        deep = functional.interpolate(deep, size=(CELLS, CELLS), mode="bilinear")
+        return torch.cat([functional.adaptive_avg_pool2d(fine, CELLS), middle, deep], 1)
+
+
+StaticFlowNet = Walker | Small | Pretrained
+
+
+def build_static_flow(config: StaticFlowConfig, seed: int = 0, *, pretrained: bool = True) -> StaticFlowNet:
+    """Return a new net; the weights are a function of the arguments, and the global random state stays as it was.
+
+    ``pretrained=False`` saves reading ImageNet's weights where a file is about to fill the net.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Walker(config.width) if config.variant == "walker" else Small(config.width)
+        if config.variant == "walker":
+            return Walker(config.width)
+        if config.variant == "small":
+            return Small(config.width)
+        return Pretrained(config.width, pretrained=pretrained)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Return N x 3 x H x W BGR minus the mean, float32."""
+    return images.float() - _mean(images)
+
+
+def _mean(images: Tensor) -> Tensor:
+    return torch.tensor(MEAN_BGR, device=images.device)[:, None, None]
 
 
 def _norm(count: int) -> nn.Module:
