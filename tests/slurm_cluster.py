@@ -25,9 +25,7 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue")
 SEARCHED = os.pathsep.join(["/usr/sbin", "/sbin", os.environ.get("PATH", "")])
 CPU_NODES, GPU_NODES = ("n1", "n2"), ("g1", "g2")
 
-_FIELDS = (
-    "JobID:12 |,State:12 |,TimeLimit:14 |,Partition:12 |,NodeList:12 |,RestartCnt:8 |,tres-alloc:80 |,tres-per-job:30 |,tres-per-node:30 |,Comment:120 "
-)
+_FIELDS = "JobID:12 |,State:12 |,TimeLimit:14 |,Partition:12 |,NodeList:12 |,RestartCnt:8 |,tres-alloc:80 |,tres-per-job:30 |,tres-per-node:30 |,Comment:120 "
 
 # Every value is either what keeps SLURM on this machine and out of its settings, or what makes a test quick.
 _SLURM_CONF = Template("""\
@@ -182,7 +180,9 @@ class Cluster:
                     self.call("scancel", *sorted(ids))
                 wait_until(lambda: not self._steps(), "all jobs gone", 15)
         for last in (False, True):
-            self._end([name for name in self.daemons if (name == "munged") == last])  # which the others need to the end
+            self._end(
+                [name for name in self.daemons if (name == "munged") == last]
+            )  # which the others need to the end
         for process in self._steps():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -268,7 +268,9 @@ class Cluster:
         for number in range(2):
             os.mknod(self.folder / "dev" / f"gpu{number}", 0o20666, os.makedev(1, 3))
         (self.conf.parent / "gres.conf").write_text(
-            "".join(f"NodeName={node} Name=gpu Type=fake File={self.folder}/dev/gpu[0-1]\n" for node in GPU_NODES)
+            "".join(
+                f"NodeName={node} Name=gpu Type=fake File={self.folder}/dev/gpu[0-1]\n" for node in GPU_NODES
+            )
         )
 
     def _start_munge(self) -> None:
@@ -327,7 +329,9 @@ class Cluster:
     def _steps(self) -> list[psutil.Process]:
         """Return the processes that nodes of this cluster have started."""
         own = {daemon.pid for daemon in self.daemons.values()}
-        return [process for process in psutil.process_iter() if process.pid not in own and self._node(process)]
+        return [
+            process for process in psutil.process_iter() if process.pid not in own and self._node(process)
+        ]
 
     def _node(self, process: psutil.Process) -> str | None:
         """Return the node that a process runs on, if it is one of this cluster's."""
@@ -348,7 +352,9 @@ class Cluster:
             open_files = [file.path for file in process.open_files()]
         except (psutil.Error, OSError):
             return None
-        return next((path.removeprefix(log).removesuffix(".log") for path in open_files if path.startswith(log)), None)
+        return next(
+            (path.removeprefix(log).removesuffix(".log") for path in open_files if path.startswith(log)), None
+        )
 
 
 def _words(process: psutil.Process) -> list[str]:
