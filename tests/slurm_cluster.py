@@ -2,6 +2,8 @@
 
 Needs Debian's ``slurmctld slurmd slurm-client munge`` and a host name that resolves to 127.x; neither systemd nor cgroups
 nor an accounting database. Everything lives in one folder, on ports that were free, and is stopped by process id.
+
+``python tests/slurm_cluster.py -- COMMAND`` runs a command with such a cluster.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -373,3 +377,13 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.stop()
+
+
+if __name__ == "__main__":
+    if reason := missing():
+        sys.exit(reason)
+    with tempfile.TemporaryDirectory() as temporary, running_cluster(Path(temporary) / "cluster") as here:
+        given = sys.argv[sys.argv.index("--") + 1 :]
+        sys.exit(
+            subprocess.run(given, env={**here.environment(), "DYNSAL_SLURM_CONF": str(here.conf)}).returncode
+        )

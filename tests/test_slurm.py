@@ -17,7 +17,17 @@ import pytest
 from helpers import once, shared_base, snakemake
 from slurm_cluster import GPU_NODES, Cluster, JobState, missing, running_cluster, wait_until
 from slurm_runs import (
-    CHECKPOINTS, CONFIG, LOCALLY, MODEL, TABLE, Run, newest_step, prepare_folder, running, wait_for_step, write_profile,
+    CHECKPOINTS,
+    CONFIG,
+    LOCALLY,
+    MODEL,
+    TABLE,
+    Run,
+    newest_step,
+    prepare_folder,
+    running,
+    wait_for_step,
+    write_profile,
 )  # fmt: skip
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
