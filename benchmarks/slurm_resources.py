@@ -63,7 +63,7 @@ def rules_of_folders(rules: Path) -> dict[str, set[str]]:
 
 def measured(results: Path, rules: Path) -> dict[str, Measured]:
     """Return rule -> what its jobs took, from ``results/benchmarks``; jobs too short to be sampled count with 0 MiB."""
-    found = {}
+    found: dict[str, Measured] = {}
     for folder, names in rules_of_folders(rules).items():
         tables = [
             pd.read_csv(path, sep="\t", na_values="-")

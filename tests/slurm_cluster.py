@@ -25,7 +25,7 @@ from string import Template
 
 import psutil
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue", "setpriv")
 SEARCHED = os.pathsep.join(["/usr/sbin", "/sbin", os.environ.get("PATH", "")])
 CPU_NODES, GPU_NODES = ("n1", "n2"), ("g1", "g2")
 
@@ -292,9 +292,11 @@ class Cluster:
         wait_until(lambda: self._answers("munge", "-n", "-S", munge / "socket"), "munge answers", 20)
 
     def _start(self, name: str, *words: object) -> None:
+        # Not even a `kill -9` of the tests leaves daemons behind.
+        guarded = ["setpriv", "--pdeathsig", "TERM", *map(str, words)]
         with (self.folder / "log" / f"{name}.out").open("ab") as log:
             self.daemons[name] = subprocess.Popen(
-                [str(word) for word in words],
+                guarded,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -30,7 +30,7 @@ from slurm_runs import (
     write_profile,
 )  # fmt: skip
 
-pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 STEPS = CONFIG["train"]["max_iters"]
 HISTORY = MODEL.replace("model.safetensors", "history.csv")
