@@ -79,8 +79,8 @@ ReturnToService=2
 KillWait=5
 MessageTimeout=10
 TCPTimeout=2
-# How long squeue knows finished jobs; the plugin wants three times the seconds before its first check.
-MinJobAge=300
+# How long squeue knows finished jobs (300 s by default), so that a test can ask for all of its own at its end.
+MinJobAge=3600
 # As on a cluster without accounting, the harder case for the plugin.
 AccountingStorageType=accounting_storage/none
 $nodes

@@ -123,7 +123,7 @@ class Run:
 
     def job_ids(self) -> list[str]:
         """Return the SLURM jobs of this run, in the order of submission."""
-        return re.findall(r"SLURM jobid '(\d+)'", self.text())
+        return re.findall(r"SLURM jobid (\d+)", self.text())
 
 
 @contextlib.contextmanager
