@@ -247,6 +247,27 @@ def test_the_memory_limit(cluster, local, untrained, tmp_path):
     tell("the memory limit is passed (400 MB)", 0, jobs, "a new job with 1600 MB; same model")
 
 
+def test_the_time_limit(cluster, local, untrained, tmp_path):
+    """SLURM's SIGTERM at the end of it saves the step; the next attempt has more time and goes on."""
+    short = {"train": {"runtime": "1 * attempt ** 2"}}
+    with running(cluster, untrained, write_profile(tmp_path / "profile", set_resources=short), MODEL) as run:
+        wait_for_step(run, untrained, 20)
+        (process,) = cluster.processes("train.py")
+        process.suspend()  # a training that takes longer than its limit, in a minute
+        step = newest_step(untrained)
+        assert run.wait(400) == 0, run.text()[-3000:]
+        jobs = seen(cluster, run)
+    assert [job.state for job in jobs] == ["TIMEOUT", "COMPLETED"]
+    assert [job.limit for job in jobs] == ["1:00", "4:00"]
+    resumed = check_trained(untrained, local, step)
+    tell(
+        "the time limit is reached (1 minute)",
+        step,
+        jobs,
+        f"a new job with 4 minutes resumed at step {resumed}; same model",
+    )
+
+
 # ---- Snakemake itself, and the controller ---------------------------------------------------------------------------
 
 
