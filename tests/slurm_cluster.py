@@ -24,70 +24,13 @@ from pathlib import Path
 from string import Template
 
 import psutil
+from slurm_processes import node_of, steps, words_of
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue", "setpriv")
 SEARCHED = os.pathsep.join(["/usr/sbin", "/sbin", os.environ.get("PATH", "")])
 CPU_NODES, GPU_NODES = ("n1", "n2"), ("g1", "g2")
 
 _FIELDS = "JobID:12 |,State:12 |,TimeLimit:14 |,Partition:12 |,NodeList:12 |,RestartCnt:8 |,tres-alloc:80 |,tres-per-job:30 |,tres-per-node:30 |,Comment:120 "
-
-# Every value is either what keeps SLURM on this machine and out of its settings, or what makes a test quick.
-_SLURM_CONF = Template("""\
-ClusterName=loop
-# The address in brackets, and the two flags, keep every listener on the loopback interface.
-SlurmctldHost=$host(127.0.0.1)
-SlurmctldPort=$port
-CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
-# No user of its own: whoever starts it.
-SlurmUser=$user
-SlurmdUser=$user
-AuthType=auth/munge
-CredType=cred/munge
-# cred_expire is also how long a requeued job waits before it may start again (120 s by default).
-AuthInfo=socket=$folder/munge/socket,cred_expire=5
-StateSaveLocation=$folder/controller
-SlurmdSpoolDir=$folder/spool/%n
-SlurmctldPidFile=$folder/run/slurmctld.pid
-SlurmdPidFile=$folder/run/slurmd.%n.pid
-SlurmctldLogFile=$folder/log/slurmctld.log
-SlurmdLogFile=$folder/log/slurmd.%n.log
-PlugStackConfig=$folder/etc/plugstack.conf
-# No cgroups, which a container may not have. Process groups find all processes of a job; linuxproc loses orphans.
-ProctrackType=proctrack/pgid
-TaskPlugin=task/none
-MpiDefault=none
-SwitchType=switch/none
-# The memory limit is real all the same: usage is looked at every second, and what is above is killed.
-JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=task=1
-JobAcctGatherParams=OverMemoryKill
-# CPUs and memory are handed out; nodes may claim more than this machine has, so that the real profile's requests fit.
-SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU_Memory
-SlurmdParameters=config_overrides
-GresTypes=gpu
-# A job of a higher partition takes the place of a lower one's, which goes back into the queue.
-PreemptType=preempt/partition_prio
-PreemptMode=REQUEUE
-JobRequeue=1
-SchedulerType=sched/backfill
-SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
-# A dead node is seen within half a minute, and is used again as soon as it is back.
-SlurmdTimeout=6
-ReturnToService=2
-# Time to save between SIGTERM and SIGKILL.
-KillWait=5
-MessageTimeout=10
-TCPTimeout=2
-# How long squeue knows finished jobs (300 s by default), so that a test can ask for all of its own at its end.
-MinJobAge=3600
-# As on a cluster without accounting, the harder case for the plugin.
-AccountingStorageType=accounting_storage/none
-$nodes
-PartitionName=cpu Nodes=$cpu_nodes Default=YES MaxTime=1-00:00:00 PriorityTier=1 State=UP
-PartitionName=gpu Nodes=$gpu_nodes MaxTime=1-00:00:00 PriorityTier=1 State=UP
-PartitionName=urgent Nodes=$gpu_nodes MaxTime=1-00:00:00 PriorityTier=10 State=UP
-""")
 
 
 def missing() -> str | None:
@@ -231,7 +174,7 @@ class Cluster:
 
     def kill_node(self, node: str) -> None:
         """Kill a node's daemon and every process on it at once, as a power cut does."""
-        doomed = [process for process in self._steps() if self._node(process) == node]
+        doomed = [process for process in self._steps() if node_of(self.folder, process) == node]
         self._kill(f"slurmd.{node}")
         for process in doomed:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -242,8 +185,8 @@ class Cluster:
         return [
             process
             for process in self._steps()
-            if any(word.endswith(script) for word in _words(process)[1:3])
-            and "python" in Path(_words(process)[0]).name
+            if any(word.endswith(script) for word in words_of(process)[1:3])
+            and "python" in Path(words_of(process)[0]).name
         ]
 
     # ---- inside ----
@@ -256,7 +199,8 @@ class Cluster:
             lines.append(
                 f"NodeName={node} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port} CPUs=32 RealMemory=256000{gpus}"
             )
-        text = _SLURM_CONF.substitute(
+        template = Template(Path(__file__).with_name("slurm.conf.in").read_text(encoding="utf-8"))
+        text = template.substitute(
             host=socket.gethostname().split(".")[0],
             port=ports[0],
             user=subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip(),
@@ -333,41 +277,7 @@ class Cluster:
         return set(idle) == {*CPU_NODES, *GPU_NODES}
 
     def _steps(self) -> list[psutil.Process]:
-        """Return the processes that nodes of this cluster have started."""
-        own = {daemon.pid for daemon in self.daemons.values()}
-        return [
-            process for process in psutil.process_iter() if process.pid not in own and self._node(process)
-        ]
-
-    def _node(self, process: psutil.Process) -> str | None:
-        """Return the node that a process runs on, if it is one of this cluster's."""
-        if _words(process)[0].startswith("slurmstepd:"):
-            return self._node_of_step(process)
-        try:
-            variables = process.environ()
-        except (psutil.Error, OSError):
-            return None
-        if str(self.conf) in (variables.get("SLURM_CONF"), variables.get("DYNSAL_SLURM_CONF")):
-            return variables.get("SLURMD_NODENAME")
-        return None
-
-    def _node_of_step(self, process: psutil.Process) -> str | None:
-        """Return the node of a slurmstepd, which writes its state over its environment."""
-        log = f"{self.folder}/log/slurmd."
-        try:
-            open_files = [file.path for file in process.open_files()]
-        except (psutil.Error, OSError):
-            return None
-        return next(
-            (path.removeprefix(log).removesuffix(".log") for path in open_files if path.startswith(log)), None
-        )
-
-
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline() or [""]
-    except psutil.Error:
-        return [""]
+        return steps(self.folder, {daemon.pid for daemon in self.daemons.values()})
 
 
 @contextlib.contextmanager
