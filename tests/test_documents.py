@@ -105,7 +105,9 @@ def test_documented_commands_mean_what_they_say(document, line):
     """Options that take several values swallow targets unless `--` stands between."""
     words = shlex.split(line)
     _, arguments = parse_args(words[1:])
-    assert arguments.cores or arguments.dryrun, f"{document}: Snakemake refuses to run without --cores"
+    # A cluster's profile says how many jobs there may be.
+    counted = arguments.cores or arguments.workflow_profile
+    assert counted or arguments.dryrun, f"{document}: Snakemake refuses to run without --cores"
     report = [words[words.index("--report") + 1]] if "--report" in words else []
     for target in [word for word in words if word.startswith("results/") and word not in report]:
         assert target in arguments.targets, document
