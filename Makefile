@@ -9,7 +9,7 @@ CONFIG ?= config/config.yaml
 # that costs a large part of a core in a long run.
 SNAKEMAKE := snakemake --cores $(CORES) --rerun-incomplete --max-jobs-per-timespan 100/4s --configfile $(CONFIG)
 
-.PHONY: help env table1 table2 table3 figures report record test test-fast lint format bench lock docs clean
+.PHONY: help env table1 table2 table3 figures report record test test-fast test-slurm lint format bench lock docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ test: env ## all tests but those marked slurm, gpu or network
 
 test-fast: env ## the tests that need seconds
 	$(BIN)/python -m pytest -n auto -m "not slow and not slurm and not gpu and not network"
+
+test-slurm: env ## the chain on a real SLURM, with everything killed once (root; Debian's slurm packages; 10 to 25 minutes)
+	$(BIN)/python -m pytest -m slurm -rP tests/test_slurm.py
 
 lint: env ## ruff, snakefmt, mypy, snakemake --lint
 	$(BIN)/ruff check .
