@@ -41,3 +41,28 @@ def test_nothing_of_torch_in_the_lock():
     assert not re.search(r"^(torch|nvidia|triton|cuda)", text, re.MULTILINE)
     assert "http" not in text
     assert "file:" not in text
+
+
+def test_the_driver_needs_no_training_environment():
+    """Snakemake and its plugin here, torch there: neither brings the other."""
+    driver, train = ((ROOT / "envs" / f"{name}.yaml").read_text() for name in ("driver", "train"))
+    assert "snakemake==" in driver
+    assert "torch==" not in driver
+    assert "torch==" in train
+    assert "snakemake" not in train
+
+
+def test_the_container_installs_the_lock():
+    """It pins nothing by itself, and its Python is the one the environments name."""
+    recipe = (ROOT / "envs" / "Containerfile").read_text()
+    steps = "".join(line for line in recipe.splitlines(True) if not line.startswith("#"))
+    assert "--require-hashes --no-deps --requirement requirements.lock" in steps
+    assert not re.search(r"==[0-9]", steps)
+    python = re.search(r"^FROM python:([0-9.]+)", steps, re.MULTILINE)
+    assert python
+    for path in (ROOT / "envs").glob("*.yaml"):
+        assert f"python={python[1]}" in path.read_text(), path
+    copied = re.findall(r"^COPY (.*) \./", steps, re.MULTILINE)
+    assert copied
+    for name in " ".join(copied).split():
+        assert (ROOT / name).exists(), name
