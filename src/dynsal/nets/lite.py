@@ -7,6 +7,8 @@ net can speak about the picture. 1 / 200 of the multiplications of the paper's e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,7 +21,7 @@ from dynsal.nets.salnet import check_size
 WIDTH = 64
 """Channels of the head."""
 _MOTION = 24
-_SCALES = (1, 2, 3)
+SCALES = (1, 2, 3)
 """Scales of the backbone that the head looks at: strides 8, 16 and 32."""
 
 
@@ -38,7 +40,7 @@ class Lite(nn.Module):
         options = config.lite or LiteConfig()
         filled = options.backbone != "random" and torch.get_default_device().type != "meta"
         self.backbone = Backbone(pretrained=filled, trainable=options.backbone != "frozen")
-        self.laterals = nn.ModuleList(_Lateral(CHANNELS[scale], options.dropout) for scale in _SCALES)
+        self.laterals = nn.ModuleList(_Lateral(CHANNELS[scale], options.dropout) for scale in SCALES)
         self.motion = Motion(WIDTH) if options.motion else None
         self.head = nn.Sequential(_Mixer(WIDTH), _Mixer(WIDTH), _conv(WIDTH, 1, 1, gain=0.1))
         self.prior = CentrePrior() if options.prior else None
@@ -54,15 +56,29 @@ class Lite(nn.Module):
         check_size(frame)
         mean = torch.tensor(FRAME_MEAN_BGR, device=frame.device)[:, None, None]
         features = self.backbone(frame / SCALE + mean)
+        return self.read(tuple(features[scale] for scale in SCALES), flow, (frame.shape[2], frame.shape[3]))
+
+    def read(self, features: Sequence[Tensor], flow: Tensor, sides: tuple[int, int]) -> Tensor:
+        """Return the logits for the backbone's features at strides 8, 16 and 32, and the flow image; what is learnt.
+
+        Parameters
+        ----------
+        features
+            Three tensors, N x C x h x w.
+        flow
+            N x 3 x H x W; ignored by a net without motion.
+        sides
+            H and W of the map.
+        """
         fine, middle, coarse = (
-            lateral(features[scale]) for lateral, scale in zip(self.laterals, _SCALES, strict=True)
+            lateral(found) for lateral, found in zip(self.laterals, features, strict=True)
         )
-        x = fine + enlarged(middle + enlarged(coarse, 2, middle), 2, fine)
+        x = fine + enlarged(middle + enlarged(coarse, 2, _sides(middle)), 2, _sides(fine))
         if self.motion is not None:
             check_size(flow)
             x = x + self.motion(flow)
-        x = enlarged(self.head(x), 8, frame)
-        return x if self.prior is None else x + self.prior(x)
+        x = enlarged(self.head(x), 8, sides)
+        return x if self.prior is None else x + self.prior(sides)
 
 
 class Motion(nn.Module):
@@ -95,12 +111,11 @@ class CentrePrior(nn.Module):
         self.middle = nn.Parameter(torch.full((2,), 0.5))
         self.log_width = nn.Parameter(torch.full((2,), self.START).log())
 
-    def forward(self, like: Tensor) -> Tensor:
-        """Return 1 x 1 x H x W, the sides those of ``like`` (N x 1 x H x W)."""
+    def forward(self, sides: tuple[int, int]) -> Tensor:
+        """Return 1 x 1 x H x W for sides H and W."""
         parts = []
-        for axis in (0, 1):  # y, x
-            count = like.shape[2 + axis]
-            place = (torch.arange(count, device=like.device, dtype=like.dtype) + 0.5) / count
+        for axis, count in enumerate(sides):
+            place = (torch.arange(count, device=self.middle.device) + 0.5) / count
             parts.append(-0.5 * ((place - self.middle[axis]) * torch.exp(-self.log_width[axis])).square())
         return (parts[0][:, None] + parts[1][None, :])[None, None]
 
@@ -132,8 +147,8 @@ class _Mixer(nn.Module):
         return x + torch.as_tensor(self.mix(functional.relu(self.across(functional.relu(x)))))
 
 
-def enlarged(x: Tensor, factor: int, like: Tensor) -> Tensor:
-    """Return N x C x h x w, linearly enlarged by ``factor``, cut to the sides of ``like``.
+def enlarged(x: Tensor, factor: int, sides: tuple[int, int]) -> Tensor:
+    """Return N x C x h x w, linearly enlarged by ``factor``, cut to ``sides`` (H and W).
 
     The backbone's padding puts the middle of cell i at stride S over pixel S i + S - 1. So cell i of a coarser scale lies
     exactly on cell ``factor`` i + ``factor`` - 1 of a finer one; the usual enlargement (half-pixel centres) would be off by
@@ -144,7 +159,11 @@ def enlarged(x: Tensor, factor: int, like: Tensor) -> Tensor:
     x = functional.interpolate(
         x, (factor * height + 1, factor * width + 1), mode="bilinear", align_corners=True
     )
-    return x[..., 1 : 1 + like.shape[-2], 1 : 1 + like.shape[-1]]
+    return x[..., 1 : 1 + sides[0], 1 : 1 + sides[1]]
+
+
+def _sides(x: Tensor) -> tuple[int, int]:
+    return x.shape[2], x.shape[3]
 
 
 def _conv(
