@@ -36,7 +36,9 @@ def macs(net: nn.Module, height: int, width: int) -> int:
     found = []
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d):
-            layer.register_forward_hook(lambda l, _i, out: found.append(l.weight[0].numel() * out.numel()))
+            layer.register_forward_hook(
+                lambda conv, _i, out: found.append(conv.weight[0].numel() * out.numel())
+            )
     image = torch.empty(1, 3, height, width, device="meta")
     net(image, image)
     return sum(found)
@@ -158,7 +160,9 @@ def test_parts_can_be_left_out():
     frame, flow = inputs()
     still = build("lite", lite(backbone="random", motion=False)).eval()
     assert torch.equal(still(frame, flow), still(frame, flow.flip(-1)))
-    with_prior, without = (build("lite", lite(backbone="random", prior=kept)).eval() for kept in (True, False))
+    with_prior, without = (
+        build("lite", lite(backbone="random", prior=kept)).eval() for kept in (True, False)
+    )
     without.load_state_dict(
         {name: value for name, value in with_prior.state_dict().items() if not name.startswith("prior.")}
     )

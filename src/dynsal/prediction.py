@@ -66,8 +66,9 @@ def net_maps(video: Path, model: Path, device: torch.device, batch_size: int = 8
         stride = stride_for(info.fps, prepare.fps_target)
         pairs = thinned_fields(frames, estimator(flow.estimator), flow.direction, stride, str(video))
         items = ((frame.index, frame.bgr, field) for frame, field in pairs)
+        maps = predictor.predict_stream(items, batch_size, info.fps)
     else:
-        items = ((frame.index, frame.bgr, None) for frame in frames)
-    maps = predictor.predict_stream(items, batch_size, info.fps)
+        alone = ((frame.index, frame.bgr, None) for frame in frames)
+        maps = predictor.predict_stream(alone, batch_size, info.fps)
     for index, saliency in maps:
         yield index, resize_map(saliency, (info.width, info.height))
