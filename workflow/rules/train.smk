@@ -27,7 +27,9 @@ rule train:
         gpu=1,
     params:
         cfg=lambda wildcards: smk_plan.training_params(wildcards.model),
-        model=lambda wildcards: smk_plan.config.models[wildcards.model].model_dump_json(exclude={"net", "train"}),
+        model=lambda wildcards: smk_plan.config.models[wildcards.model].model_dump_json(
+            exclude={"net", "train"}
+        ),
         videos=smk_plan.train,
         validation=smk_plan.validation,
         results=smk_results,
