@@ -34,7 +34,7 @@ from dynsal.memory import Memory
 from dynsal.nets import build
 from dynsal.nets.backbone import Backbone
 from dynsal.nets.coding import decode, flow_image
-from dynsal.nets.lite import SCALES, Lite
+from dynsal.nets.lite import SCALES, Lite, zoomed
 from dynsal.references import load_references
 from dynsal.samples import ClipSamples, sources
 from dynsal.training import Job, train
@@ -79,15 +79,15 @@ class Cached(Dataset[dict[str, Tensor]]):
 
 
 @torch.inference_mode()
-def cached(config: Config, results: Path, video: str, backbone: Backbone) -> list[dict[str, Tensor]]:
-    """Return every frame of a video that somebody fixated: features, those of the mirror image, flow, gaze."""
-    samples = ClipSamples(sources(results, [video], [1]), config.gaze, ("frame", "flow"))
+def cached(samples: ClipSamples, backbone: Backbone, every: int, zoom: int) -> list[dict[str, Tensor]]:
+    """Return every n-th fixated frame of a video: features, those of the mirror image if wanted, flow, gaze."""
     items = []
-    for number in range(len(samples)):
+    for number in range(0, len(samples), every):
         item = dict(samples[number])
         frame = item.pop("frame")[None]
-        for prefix, image in (("", frame), ("mirrored ", frame.flip(-1))):
-            found = backbone(image)
+        images = {"": frame, "mirrored ": frame.flip(-1)} if mirror else {"": frame}
+        for prefix, image in images.items():
+            found = backbone(zoomed(image.float(), zoom))
             for name, scale in zip(_FEATURES, SCALES, strict=True):
                 item[prefix + name] = found[scale][0].half()
         items.append({name: value.clone() for name, value in item.items()})
@@ -131,16 +131,13 @@ def maps(net: nn.Module, items: list[dict[str, Tensor]], bound: float) -> Iterat
         yield from decode(apply(net, batch, bound), "log_density")[:, 0].numpy()
 
 
-def scores(
-    reference: Reference, found: list[np.ndarray], fps: float, half_life: float, step: int
-) -> dict[str, float]:
-    """Return the mean scores of a video's maps over every ``step``-th frame, after the memory."""
+def scores(reference: Reference, found: list[np.ndarray], fps: float, half_life: float) -> dict[str, float]:
+    """Return the mean scores of a video's maps after the memory."""
     indices = reference.frames.tolist()
     if half_life:
         memory = Memory(half_life, fps)
         found = [memory(index, saliency) for index, saliency in zip(indices, found, strict=True)]
-    some = replace(reference, frames=reference.frames[::step], names=METRICS)
-    table = score_video(some, zip(indices[::step], found[::step], strict=True))
+    table = score_video(reference, zip(indices, found, strict=True))
     return {name: float(table[name].mean()) for name in METRICS}
 
 
@@ -155,7 +152,10 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--half-lives", type=float, nargs="+", default=[0.0])
-    parser.add_argument("--step", type=int, default=4, help="every n-th frame is scored")
+    parser.add_argument("--zoom", type=int, choices=[1, 2], default=1, help="of all candidates")
+    parser.add_argument(
+        "--every", type=int, default=3, help="frames used, in training too; neighbours are alike"
+    )
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -164,17 +164,20 @@ def main() -> None:
     plan = Plan(base)
     results = arguments.results or Path("results") / plan.ds
     backbone = Backbone().eval()
-    store = {video: cached(base, results, video, backbone) for video in plan.train}
     references = load_references(results, plan.train, base.gaze, base.evaluate)
-    fps = {}
-    for video in plan.train:
+    mirror = any(override(values, words).of_model("lite")[1].flip for words in arguments.set)
+    store, fps = {}, {}
+    for video, reference in references.items():
+        samples = ClipSamples(sources(results, [video], [1]), base.gaze, ("frame", "flow"))
+        store[video] = cached(samples, backbone, arguments.every, arguments.zoom, mirror)
         with Clip(results / "frames" / f"{video}.h5") as clip:
             fps[video] = float(clip.attrs["source_fps"])
-            fixated = [frame for frame in clip.frames.tolist() if frame in references[video].points]
-            references[video] = replace(references[video], frames=np.array(fixated, np.int32))
+        fixated = [frame for frame in reference.frames.tolist() if frame in reference.points]
+        chosen = np.array(fixated[:: arguments.every], np.int32)
+        references[video] = replace(reference, frames=chosen, names=METRICS)
     parts = folds(plan.train, arguments.folds)
     for assignments in arguments.set or [[]]:
-        config = override(values, assignments)
+        config = override(values, [*assignments, f"models.lite.net.lite.zoom={arguments.zoom}"])
         for seed in arguments.seeds:
             start, rows, losses = time.perf_counter(), [], []
             for held_out in parts:
@@ -184,10 +187,10 @@ def main() -> None:
                 for video in held_out:
                     found = list(maps(net, store[video], config.flow.bound))
                     for half_life in arguments.half_lives:
-                        row = scores(references[video], found, fps[video], half_life, arguments.step)
+                        row = scores(references[video], found, fps[video], half_life)
                         rows.append({"half_life": half_life, **row})
             table = pd.DataFrame(rows).groupby("half_life").mean().round(4).reset_index()
-            table.insert(0, "candidate", " ".join(assignments) or "as configured")
+            table.insert(0, "candidate", " ".join([*assignments, f"zoom={arguments.zoom}"]))
             table.insert(1, "seed", seed)
             table["training_loss"] = round(float(np.mean(losses)), 4)
             table.to_csv(

@@ -131,6 +131,10 @@ class LiteConfig(Section):
     prior: bool = Field(
         True, description="Whether it has a Gaussian of its own for where people look in general."
     )
+    zoom: Literal[1, 2] = Field(
+        1,
+        description="2: everything is seen enlarged twice, for working sizes much below the backbone's 224x224.",
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.2, description="Share of the backbone's channels that training leaves out at random."
     )

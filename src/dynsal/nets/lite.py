@@ -40,6 +40,7 @@ class Lite(nn.Module):
         options = config.lite or LiteConfig()
         filled = options.backbone != "random" and torch.get_default_device().type != "meta"
         self.backbone = Backbone(pretrained=filled, trainable=options.backbone != "frozen")
+        self.zoom = options.zoom
         self.laterals = nn.ModuleList(_Lateral(CHANNELS[scale], options.dropout) for scale in SCALES)
         self.motion = Motion(WIDTH) if options.motion else None
         self.head = nn.Sequential(_Mixer(WIDTH), _Mixer(WIDTH), _conv(WIDTH, 1, 1, gain=0.1))
@@ -55,7 +56,7 @@ class Lite(nn.Module):
         """
         check_size(frame)
         mean = torch.tensor(FRAME_MEAN_BGR, device=frame.device)[:, None, None]
-        features = self.backbone(frame / SCALE + mean)
+        features = self.backbone(zoomed(frame / SCALE + mean, self.zoom))
         return self.read(tuple(features[scale] for scale in SCALES), flow, (frame.shape[2], frame.shape[3]))
 
     def read(self, features: Sequence[Tensor], flow: Tensor, sides: tuple[int, int]) -> Tensor:
@@ -76,8 +77,10 @@ class Lite(nn.Module):
         x = fine + enlarged(middle + enlarged(coarse, 2, _sides(middle)), 2, _sides(fine))
         if self.motion is not None:
             check_size(flow)
-            x = x + self.motion(flow)
-        x = enlarged(self.head(x), 8, sides)
+            x = x + self.motion(zoomed(flow, self.zoom))
+        x = enlarged(self.head(x), 8, (self.zoom * sides[0], self.zoom * sides[1]))
+        if self.zoom > 1:
+            x = functional.avg_pool2d(x, self.zoom)
         return x if self.prior is None else x + self.prior(sides)
 
 
@@ -145,6 +148,13 @@ class _Mixer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map N x C x h x w to the same shape."""
         return x + torch.as_tensor(self.mix(functional.relu(self.across(functional.relu(x)))))
+
+
+def zoomed(image: Tensor, factor: int) -> Tensor:
+    """Return N x C x H x W, enlarged by a whole factor."""
+    if factor == 1:
+        return image
+    return functional.interpolate(image, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def enlarged(x: Tensor, factor: int, sides: tuple[int, int]) -> Tensor:
