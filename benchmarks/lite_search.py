@@ -79,7 +79,9 @@ class Cached(Dataset[dict[str, Tensor]]):
 
 
 @torch.inference_mode()
-def cached(samples: ClipSamples, backbone: Backbone, every: int, zoom: int) -> list[dict[str, Tensor]]:
+def cached(
+    samples: ClipSamples, backbone: Backbone, every: int, zoom: int, mirror: bool
+) -> list[dict[str, Tensor]]:
     """Return every n-th fixated frame of a video: features, those of the mirror image if wanted, flow, gaze."""
     items = []
     for number in range(0, len(samples), every):
