@@ -99,6 +99,7 @@ def test_a_models_own_keys_hold_for_it_alone():
         ({"train": {"lr": 1.0}}, r"models\.lite: lr"),
         ({"train": {"base_lr": "1e-3"}}, r"models\.lite: base_lr"),
         ({"net": {"lite": {"backbone": "melted"}}}, r"models\.lite: lite\.backbone"),
+        ({}, r"models\.lite: arch lite gives logarithms"),
         ({"train": {"loss": "kld"}}, r"models\.lite: train\.loss kld does not go with net\.coding salnet"),
     ],
 )

@@ -210,6 +210,8 @@ class Config(Section):
             ]
         if (train.loss == "euclidean") != (net.coding == "salnet"):
             return [f"models.{name}: train.loss {train.loss} does not go with net.coding {net.coding}"]
+        if self.models[name].arch == "lite" and net.coding != "log_density":
+            return [f"models.{name}: arch lite gives logarithms of densities; set net.coding log_density"]
         return []
 
 
