@@ -140,6 +140,19 @@ def test_every_multiple_of_four_comes_back(sides):
     assert net(*inputs(*sides)).shape == (1, 1, *sides)
 
 
+def test_zoom_is_the_net_on_an_enlarged_picture():
+    """Logits of the enlarged frame and flow, averaged over what one pixel became; four times the multiplications."""
+    once, twice = (build("lite", lite(backbone="random", zoom=zoom, prior=False)).eval() for zoom in (1, 2))
+    once.load_state_dict(twice.state_dict())
+    frame, flow = inputs(36, 52)
+    large = [torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear") for x in (frame, flow)]
+    expected = once(*large).unflatten(3, (52, 2)).unflatten(2, (36, 2)).mean((3, 5))
+    torch.testing.assert_close(twice(frame, flow), expected, rtol=1e-4, atol=1e-4)
+    wide = on_meta("lite", lite=LiteConfig(zoom=2))
+    assert macs(wide, 480, 640) == 4 * macs(on_meta("lite"), 480, 640)
+    assert 10 * macs(wide, 480, 640) <= macs(on_meta("early"), 480, 640)
+
+
 def test_the_prior_is_a_gaussian_of_the_unit_frame():
     prior = CentrePrior()
     with torch.no_grad():
