@@ -52,17 +52,23 @@ def trial(config: Config, name: str, seed: int) -> tuple[pd.DataFrame, pd.DataFr
     plan = Plan(config)
     results = Path("results") / plan.ds
     model = config.models[name]
+    net_cfg, train_cfg = config.of_model(name)
     inputs = REGISTRY[model.arch].inputs
     training = ClipSamples(sources(results, plan.train, model.augment), config.gaze, inputs)
     checks = ClipSamples(sources(results, plan.validation, [1]), config.gaze, inputs)
-    net = build(model.arch, config.net, seed)
+    net = build(model.arch, net_cfg, seed)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        objective = saliency_objective(config.train, config.net, config.flow)
-        job = Job(config.train, objective, seed, Path(folder) / "c", "trial", pick_device(), 0)
-        outcome = train(net, training, job, checks.evenly_spaced(config.train.validation_frames))
+        objective = saliency_objective(train_cfg, net_cfg, config.flow)
+        job = Job(train_cfg, objective, seed, Path(folder) / "c", "trial", pick_device(), 0)
+        outcome = train(net, training, job, checks.evenly_spaced(train_cfg.validation_frames))
     seconds = time.perf_counter() - start
-    meta = {"arch": model.arch, "net": config.net.model_dump(), "flow": config.flow.model_dump()}
+    meta = {
+        "arch": model.arch,
+        "net": net_cfg.model_dump(),
+        "flow": config.flow.model_dump(),
+        "memory": model.memory,
+    }
     predictor = Predictor(net, meta, pick_device())
     rows = []
     for video, reference in load_references(results, plan.validation, config.gaze, config.evaluate).items():
@@ -74,7 +80,8 @@ def trial(config: Config, name: str, seed: int) -> tuple[pd.DataFrame, pd.DataFr
                 (index, frames.bgr(k), flow.flow(k).astype(np.float32))
                 for k, index in enumerate(frames.frames.tolist())
             )
-            table = score_video(reference, predictor.predict_stream(items))
+            fps = float(frames.attrs["source_fps"])
+            table = score_video(reference, predictor.predict_stream(items, fps=fps))
         rows.append({"video": video, "sauc": table["sauc"].mean(), "chi2": table["chi2"].mean()})
     return pd.DataFrame(outcome.history), pd.DataFrame(rows), seconds
 

@@ -73,6 +73,42 @@ def test_contradictions_are_refused(values, message):
         parse(values)
 
 
+def test_a_models_own_keys_hold_for_it_alone():
+    """The others keep the shared sections, and their entries in JSON stay as they were without such keys."""
+    own = {"net": {"width": 0.5, "lite": {"dropout": 0.1}}, "train": {"base_lr": 1e-3, "flip": True}}
+    config = parse(
+        {
+            "net": {"coding": "log_density", "width": 0.25},
+            "train": {"loss": "kld", "max_iters": 7},
+            "models": {"lite": {"arch": "lite", "memory": 0.2, **own}, "early": {"arch": "early"}},
+        }
+    )
+    net, train = config.of_model("lite")
+    assert (net.width, net.coding, net.lite.dropout, net.lite.backbone) == (0.5, "log_density", 0.1, "frozen")
+    assert (train.base_lr, train.flip, train.max_iters, train.loss) == (1e-3, True, 7, "kld")
+    assert config.of_model("early") == (config.net, config.train)
+    assert config.models["early"].model_dump_json() == '{"arch":"early","augment":[1]}'
+    assert "lite" not in config.net.model_dump()
+    assert "flip" not in config.train.model_dump()
+    assert parse(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"train": {"lr": 1.0}}, r"models\.lite: lr"),
+        ({"train": {"base_lr": "1e-3"}}, r"models\.lite: base_lr"),
+        ({"net": {"lite": {"backbone": "melted"}}}, r"models\.lite: lite\.backbone"),
+        ({}, r"models\.lite: arch lite gives logarithms"),
+        ({"train": {"loss": "kld"}}, r"models\.lite: train\.loss kld does not go with net\.coding salnet"),
+    ],
+)
+def test_wrong_own_keys_are_refused(own, message):
+    """With the model's name."""
+    with pytest.raises(ConfigError, match=message):
+        parse({"models": {"lite": {"arch": "lite", **own}}})
+
+
 def test_unreadable_file(tmp_path):
     """A missing file, broken YAML and a list each name the file."""
     (tmp_path / "broken.yaml").write_text("a: [1,")

@@ -58,6 +58,7 @@ def onnx_maps(path, frames, flow):
         ("late", "salnet"),
         ("early", "log_density"),
         ("shallow", "salnet"),
+        ("lite", "log_density"),
     ],
 )
 def test_onnx_gives_the_maps_of_the_pipeline(tmp_path, caplog, monkeypatch, arch, coding):

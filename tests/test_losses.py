@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dynsal.config import NetConfig, TrainConfig
-from dynsal.losses import cc, euclidean, kld, loss_function, nss
+from dynsal.config import FlowConfig, NetConfig, TrainConfig
+from dynsal.losses import cc, euclidean, kld, loss_function, mirrored, nss, saliency_objective
 
 N, H, W = 3, 6, 8
 LOGS = NetConfig(coding="log_density")
@@ -124,3 +124,32 @@ def test_losses_take_half_precision_outputs():
     data, out = batch(), output()
     exact = kld(out, data["density"]).item()
     assert kld(out.bfloat16(), data["density"]).item() == pytest.approx(exact, rel=2e-2)
+
+
+def test_a_mirror_changes_sides_and_the_direction_of_motion():
+    data = {**batch(), "flow": torch.randn(N, 2, H, W)}
+    seen = mirrored(data)
+    assert torch.equal(seen["flow"][:, 0], -data["flow"][:, 0].flip(-1))
+    assert torch.equal(seen["flow"][:, 1], data["flow"][:, 1].flip(-1))
+    assert torch.equal(seen["fixations"], data["fixations"].flip(-1))
+    assert all(torch.equal(value, data[name]) for name, value in mirrored(seen).items())
+
+
+def test_batches_are_mirrored_in_training_only_and_half_of_the_time():
+    class Left(torch.nn.Module):
+        """Says that people look left."""
+
+        def forward(self, _frame, flow):
+            return torch.linspace(3, 0, W).expand(len(flow), 1, H, W)
+
+    left = torch.linspace(1, 0, W).expand(N, 1, H, W)
+    data = {"density": left / left[0].sum(), "flow": torch.zeros(N, 2, H, W)}
+    net, torch_state = Left(), torch.get_rng_state()
+    for flip in (False, True):
+        objective = saliency_objective(TrainConfig(loss="kld", flip=flip), LOGS, FlowConfig())
+        torch.manual_seed(0)
+        losses = [float(objective(net.train(), data)) for _ in range(100)]
+        wrong = sum(loss > 1 for loss in losses)
+        assert (35 < wrong < 65) if flip else wrong == 0
+        assert all(float(objective(net.eval(), data)) < 1 for _ in range(10))
+    torch.set_rng_state(torch_state)

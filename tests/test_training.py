@@ -17,7 +17,7 @@ import torch
 
 from dynsal.batches import BatchOrder, StepSampler, in_order
 from dynsal.checkpoints import locked, random_state, restore_random_state
-from dynsal.config import FlowConfig, NetConfig, TrainConfig
+from dynsal.config import FlowConfig, LiteConfig, NetConfig, TrainConfig
 from dynsal.errors import DataError
 from dynsal.losses import saliency_objective
 from dynsal.nets import build
@@ -84,9 +84,13 @@ def make_job(folder: Path, net: NetConfig = NET, fingerprint: str = "f", workers
 
 
 def fit(
-    job: Job, data: Toy | None = None, validation: Toy | None = None, net_cfg: NetConfig = NET
+    job: Job,
+    data: Toy | None = None,
+    validation: Toy | None = None,
+    net_cfg: NetConfig = NET,
+    arch: str = "early",
 ) -> tuple[torch.nn.Module, Outcome]:
-    net = build("early", net_cfg, seed=job.seed)
+    net = build(arch, net_cfg, seed=job.seed)
     outcome = train(net, Toy() if data is None else data, job, validation)
     return net, outcome
 
@@ -177,6 +181,22 @@ def test_resumed_equals_straight_bit_for_bit(tmp_path, workers, keys):
     assert same(straight, resumed)
     assert numbers(outcome) == numbers(expected)
     assert (outcome.step, outcome.best_score) == (expected.step, expected.best_score)
+
+
+def test_resumed_equals_straight_with_dropout_and_mirrors(tmp_path):
+    """Both draw random numbers while they train; what is not trained stays as it was."""
+    net_cfg = NetConfig(coding="log_density", lite=LiteConfig(dropout=0.5))
+    keys = {"loss": "kld_cc_nss", "optimizer": "adamw", "flip": True}
+    straight, expected = fit(make_job(tmp_path / "straight", net_cfg, **keys), None, None, net_cfg, "lite")
+    job = make_job(tmp_path / "resumed", net_cfg, **keys)
+    with pytest.raises(Stopped):
+        fit(job, Dying(17), None, net_cfg, "lite")
+    resumed, outcome = fit(job, None, None, net_cfg, "lite")
+    assert same(straight, resumed)
+    assert numbers(outcome) == numbers(expected)
+    fresh = build("lite", net_cfg)
+    assert same(fresh.backbone, resumed.backbone)
+    assert not same(fresh.head, resumed.head)
 
 
 def test_loss_between_rows_survives_an_interruption(tmp_path):

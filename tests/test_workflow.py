@@ -16,7 +16,7 @@ from snakemake import api
 from snakemake.settings.types import Quietness
 
 from dynsal import code_inputs, layout, still_plan, workflow
-from dynsal.config import ConfigError, load, parse
+from dynsal.config import ConfigError, load, parse, stage_json
 
 DEMO = {
     "demo": 18, "rescale": 18, "flow": 18, "gaze": 18, "augment": 12, "floors": 1, "train": 5, "evaluate": 5,
@@ -241,7 +241,13 @@ def test_hevc33(here):
     counts = count(jobs)
     seeds = len(load(ROOT / "config" / "hevc33.yaml").seeds)
     assert {counts[name] for name in ("rescale", "flow", "gaze")} == {33}
-    assert counts["train"] == counts["evaluate"] == 5 * seeds
+    assert counts["train"] == counts["evaluate"] == 6 * seeds
+    params = {job.wildcards.model: job.params for job in jobs if job.rule.name == "train"}
+    shared = stage_json(load(ROOT / "config" / "hevc33.yaml"), "prepare", "gaze", "flow", "net", "train")
+    assert all(params[name].cfg == shared for name in params if name != "lite")
+    assert params["early"].model == '{"arch":"early","augment":[1]}'
+    assert json.loads(params["lite"].cfg)["net"]["lite"]["zoom"] == 2
+    assert workflow.Plan(load(ROOT / "config" / "hevc33.yaml")).models[-1] == "early_aug"
 
 
 STEPS = {"download", "download_all", "salicon_points", "rescale", "gaze", "data"}

@@ -30,6 +30,7 @@ from dynsal.config_sections import (
     DatasetConfig,
     FlowConfig,
     GazeConfig,
+    LiteConfig,
     Name,
     NetConfig,
     PrepareConfig,
@@ -40,7 +41,7 @@ from dynsal.config_transfer import StaticFlowConfig, TransferConfig
 
 __all__ = [
     "RESERVED", "BaselinesConfig", "Config", "ConfigError", "DatasetConfig", "EvaluateConfig", "FlowConfig", "GazeConfig",
-    "ModelConfig", "NetConfig", "PrepareConfig", "Section", "StaticFlowConfig", "TableConfig", "TrainConfig",
+    "LiteConfig", "ModelConfig", "NetConfig", "PrepareConfig", "Section", "StaticFlowConfig", "TableConfig", "TrainConfig",
     "TransferConfig", "load", "parse", "stage_json",
 ]  # fmt: skip
 
@@ -170,6 +171,7 @@ class Config(Section):
             if name in others
         ]
         for name, model in self.models.items():
+            problems += self._override_problems(name)
             if len(set(model.augment)) != len(model.augment) or not model.augment:
                 problems.append(
                     f"models.{name}.augment: {model.augment} must name each factor once, at least one"
@@ -182,6 +184,35 @@ class Config(Section):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def of_model(self, name: str) -> tuple[NetConfig, TrainConfig]:
+        """Return the sections ``net`` and ``train`` as they hold for a model: the shared keys, then its own.
+
+        Raises
+        ------
+        ValidationError
+            If its own keys are unknown or their values wrong, which a parsed configuration has been checked for.
+        """
+        model = self.models[name]
+        net, train = (
+            json.dumps({**shared.model_dump(mode="json"), **own})
+            for shared, own in ((self.net, model.net), (self.train, model.train))
+        )
+        return NetConfig.model_validate_json(net), TrainConfig.model_validate_json(train)
+
+    def _override_problems(self, name: str) -> list[str]:
+        try:
+            net, train = self.of_model(name)
+        except ValidationError as error:
+            return [
+                f"models.{name}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+                for item in error.errors()
+            ]
+        if (train.loss == "euclidean") != (net.coding == "salnet"):
+            return [f"models.{name}: train.loss {train.loss} does not go with net.coding {net.coding}"]
+        if self.models[name].arch == "lite" and net.coding != "log_density":
+            return [f"models.{name}: arch lite gives logarithms of densities; set net.coding log_density"]
+        return []
 
 
 RESERVED = ("centre", "uniform", "mean_map", "human", "oracle")

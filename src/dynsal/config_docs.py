@@ -9,7 +9,15 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel
 
-from dynsal.config import BaselinesConfig, Config, ModelConfig, Section, TransferConfig
+from dynsal.config import (
+    BaselinesConfig,
+    Config,
+    LiteConfig,
+    ModelConfig,
+    NetConfig,
+    Section,
+    TransferConfig,
+)
 from dynsal.config_baselines import BaselineOptions
 from dynsal.config_transfer import StaticFlowTrainConfig, StillModelConfig
 
@@ -47,6 +55,8 @@ def reference() -> str:
         if section is not None:
             lines += ["", f"## {name}", "", (section.__doc__ or "").strip(), "", *_table(section, f"{name}.")]
             lines += _baselines() if section is BaselinesConfig else []
+            if section is NetConfig:
+                lines += ["", *_table(LiteConfig, "net.lite.")]
             if section is TransferConfig:
                 lines += ["", *_table(StillModelConfig, "transfer.models.<name>.")]
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -119,6 +120,26 @@ class FlowConfig(Section):
     )
 
 
+class LiteConfig(Section):
+    """The parts of arch `lite`."""
+
+    backbone: Literal["frozen", "tuned", "random"] = Field(
+        "frozen",
+        description="ImageNet's features as they are, trained further, or random weights trained from the start.",
+    )
+    motion: bool = Field(True, description="Whether it looks at the flow.")
+    prior: bool = Field(
+        True, description="Whether it has a Gaussian of its own for where people look in general."
+    )
+    zoom: Literal[1, 2] = Field(
+        1,
+        description="2: everything is seen enlarged twice, for working sizes much below the backbone's 224x224.",
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="Share of the backbone's channels that training leaves out at random."
+    )
+
+
 class NetConfig(Section):
     """What all architectures share."""
 
@@ -143,6 +164,12 @@ class NetConfig(Section):
         description="Initial weights: `he` (random), `salnet` (the paper's: SalNet's published weights, in both "
         "streams), `vggm` (conv1 to conv3 of VGG-CNN-M, the rest random), or a .safetensors or .caffemodel file "
         "(docs/weights.md). `salnet` and `vggm` are downloaded and need width 1.",
+    )
+    lite: LiteConfig | None = Field(
+        None,
+        exclude_if=operator.not_,  # so that the parameters of stages without it are what they were
+        description="Arch `lite`: its parts; `null`, their defaults. It has its own widths and, with init `he`, its own "
+        "initial weights.",
     )
 
     @model_validator(mode="after")

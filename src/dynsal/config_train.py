@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import operator
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -60,15 +61,36 @@ class TrainConfig(OptimiserConfig):
     )
     cc_weight: Annotated[float, Field(ge=0)] = Field(0.1, description="`kld_cc_nss`: weight of (1 - CC).")
     nss_weight: Annotated[float, Field(ge=0)] = Field(0.1, description="`kld_cc_nss`: weight of -NSS.")
+    flip: bool = Field(
+        False,
+        exclude_if=operator.not_,
+        description="Mirror half of the batches left to right, flow and gaze with them.",
+    )
 
 
 class ModelConfig(Section):
     """One row of Table 1."""
 
-    arch: Literal["spatial", "temporal", "late", "early"] = Field(
-        description="Architecture (paper, section 3)."
+    arch: Literal["spatial", "temporal", "late", "early", "lite"] = Field(
+        description="Architecture: those of the paper (section 3), or `lite`, our own (docs/lite.md)."
     )
     augment: list[Literal[1, 2, 4]] = Field(
         [1],
         description="Resolutions used in training: 1 is the working size, 2 and 4 the low-resolution copies.",
+    )
+    memory: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        exclude_if=operator.not_,
+        description="Half-life in seconds of an exponential average over the maps of a video, from its start to each frame; "
+        "0 treats every frame by itself.",
+    )
+    net: dict[str, Any] = Field(
+        {},
+        exclude_if=operator.not_,
+        description="Keys of section `net` in which this model differs.",
+    )
+    train: dict[str, Any] = Field(
+        {},
+        exclude_if=operator.not_,
+        description="Keys of section `train` in which this model differs.",
     )

@@ -12,6 +12,7 @@ from torch import nn
 
 from dynsal.config import FlowConfig, NetConfig
 from dynsal.errors import DataError
+from dynsal.memory import Memory
 from dynsal.nets import REGISTRY
 from dynsal.nets.coding import apply, count_clipped, decode
 
@@ -27,7 +28,7 @@ class Predictor:
     net
         The net; it is moved to ``device`` and to evaluation mode.
     meta
-        The metadata of its model file; ``arch``, ``net`` and ``flow`` are used.
+        The metadata of its model file; ``arch``, ``net``, ``flow`` and, where there is one, ``memory`` are used.
     device
         Where to compute.
 
@@ -46,6 +47,7 @@ class Predictor:
         self.inputs = REGISTRY[meta["arch"]].inputs
         self.coding = NetConfig.model_validate({**meta["net"], "init": "he"}).coding
         self.bound = float(FlowConfig.model_validate(meta["flow"]).bound) if "flow" in self.inputs else 1.0
+        self.half_life = float(meta.get("memory", 0.0))
         self.blank_maps = self.clipped_pixels = self.flow_pixels = 0
 
     def __call__(self, frames: Frames | None, flow: NDArray[np.floating] | None) -> Maps:
@@ -87,9 +89,14 @@ class Predictor:
             return np.asarray(torch.where(sums > 0, maps, 1.0).cpu().numpy(), np.float32)
 
     def predict_stream(
-        self, items: Iterable[tuple[int, Frames | None, NDArray[np.floating] | None]], batch_size: int = 8
+        self,
+        items: Iterable[tuple[int, Frames | None, NDArray[np.floating] | None]],
+        batch_size: int = 8,
+        fps: float | None = None,
     ) -> Iterator[tuple[int, Maps]]:
         """Yield (frame index, H x W map) in the order of the items, holding one batch at a time.
+
+        A net with a memory averages over the maps before, from the first item on; see `dynsal.memory`.
 
         Parameters
         ----------
@@ -97,7 +104,26 @@ class Predictor:
             Frame index, H x W x 3 frame, H x W x 2 flow; one size per batch, so a change of size starts a new one.
         batch_size
             Frames per forward pass.
+        fps
+            If the items are frames of one video, in order: how many of its indices make a second. None for images that have
+            nothing to do with each other: nothing is then remembered.
         """
+        maps = self._maps(items, batch_size)
+        return maps if fps is None else self.remembered(maps, fps)
+
+    def remembered(self, maps: Iterable[tuple[int, Maps]], fps: float) -> Iterator[tuple[int, Maps]]:
+        """Average the maps of one video's frames, in order, over time, if the net has a memory; else yield them as they are.
+
+        ``fps`` says how many of the indices make a second.
+        """
+        if not self.half_life:
+            return iter(maps)
+        memory = Memory(self.half_life, fps)
+        return ((index, memory(index, saliency)) for index, saliency in maps)
+
+    def _maps(
+        self, items: Iterable[tuple[int, Frames | None, NDArray[np.floating] | None]], batch_size: int
+    ) -> Iterator[tuple[int, Maps]]:
         batch: list[tuple[int, Frames | None, NDArray[np.floating] | None]] = []
         for item in items:
             if batch and (len(batch) >= batch_size or _size(item) != _size(batch[0])):

@@ -82,11 +82,21 @@ def saliency_objective(train_cfg: TrainConfig, net_cfg: NetConfig, flow_cfg: Flo
     loss = loss_function(train_cfg, net_cfg)
 
     def objective(net: nn.Module, batch: Batch) -> Tensor:
+        if train_cfg.flip and net.training and bool(torch.rand(()) < 0.5):
+            batch = mirrored(batch)
         output = apply(net, batch, flow_cfg.bound, train_cfg.channels_last)
         with torch.autocast(output.device.type, enabled=False):  # sums over pixels need all digits
             return loss(output, batch)
 
     return objective
+
+
+def mirrored(batch: Batch) -> dict[str, Tensor]:
+    """Return a batch seen in a mirror: left and right change places, and motion to the right becomes motion to the left."""
+    flipped = {name: value.flip(-1) for name, value in batch.items()}
+    if "flow" in flipped:
+        flipped["flow"] = torch.cat([-flipped["flow"][:, :1], flipped["flow"][:, 1:]], dim=1)
+    return flipped
 
 
 def _centred(maps: Tensor) -> Tensor:

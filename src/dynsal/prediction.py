@@ -60,8 +60,8 @@ class Model(Protocol):
         """Yield every picture, prepared."""
         ...
 
-    def maps(self, items: Iterable[tuple[Frame, Field | None]]) -> Maps:
-        """Yield (index, h x w map >= 0) of every frame in order, on the model's own grid."""
+    def maps(self, items: Iterable[tuple[Frame, Field | None]], rate: float) -> Maps:
+        """Yield (index, h x w map >= 0) of every frame in order, on the model's own grid; ``rate`` is frames per second."""
         ...
 
 
@@ -118,8 +118,11 @@ class NetModel:
         for frame, field in all_fields(small(), flow, stride):
             yield Ready(frame, field, kept.popleft())
 
-    def maps(self, items: Iterable[tuple[Frame, Field | None]]) -> Maps:
-        """Yield the net's maps."""
+    def maps(self, items: Iterable[tuple[Frame, Field | None]], rate: float) -> Maps:
+        """Yield the net's maps, averaged over time if it has a memory."""
+        return self.predictor.remembered(self._passes(items), rate)
+
+    def _passes(self, items: Iterable[tuple[Frame, Field | None]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         waiting: deque[Future[list[tuple[int, NDArray[np.float32]]]]] = deque()
         inputs = ((frame.index, frame.bgr, field) for frame, field in items)
         with ThreadPoolExecutor(self._workers, initializer=self._begin) as pool:
@@ -165,7 +168,7 @@ class BaselineModel:
         for picture in pictures:
             yield Ready(Frame(picture.index, picture.time, picture.bgr, kept=True), None, keep(picture))
 
-    def maps(self, items: Iterable[tuple[Frame, Field | None]]) -> Maps:
+    def maps(self, items: Iterable[tuple[Frame, Field | None]], rate: float) -> Maps:
         """Yield the baseline's maps."""
         return self._baseline.maps(frame for frame, _ in items)
 
@@ -228,7 +231,7 @@ def stream(
                 waiting.append(item.picture)
                 yield item.frame, item.field
 
-        for index, saliency in model.maps(passing()):
+        for index, saliency in model.maps(passing(), float(source.rate)):
             frame = waiting.popleft()
             if frame.index != index:
                 raise RuntimeError(f"the model gave the map of frame {index} instead of frame {frame.index}")

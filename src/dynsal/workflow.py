@@ -86,6 +86,12 @@ class Plan:
         """Return sections of the configuration as one stable JSON string."""
         return stage_json(self.config, *sections)
 
+    def training_params(self, model: str) -> str:
+        """Return what a training depends on as one stable JSON string; ``net`` and ``train`` are the model's own."""
+        net, train = self.config.of_model(model)
+        own = {"net": net.model_dump(mode="json"), "train": train.model_dump(mode="json")}
+        return json.dumps({**json.loads(self.params("prepare", "gaze", "flow")), **own}, sort_keys=True)
+
     def fields(self, **keys: Sequence[str]) -> str:
         """Return single keys of sections as one stable JSON string, for steps that use no others."""
         values = self.config.model_dump(mode="json")
@@ -362,5 +368,8 @@ def _file_problems(config: Config, videos: list[str]) -> list[str]:
 
 
 def _paper_order(model: ModelConfig) -> tuple[int, int]:
-    """Sort rows as Table 1 does, whatever the order of the keys: spatial, temporal, late, early, augmented last."""
-    return ["spatial", "temporal", "late", "early"].index(model.arch), len(model.augment)
+    """Sort rows as Table 1 does, whatever the order of the keys: spatial, temporal, late, early, augmented last.
+
+    Nets that are not the paper's come first: the last row is the paper's best, which other tables compare.
+    """
+    return ["lite", "spatial", "temporal", "late", "early"].index(model.arch), len(model.augment)

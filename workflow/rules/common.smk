@@ -81,7 +81,6 @@ smk_figures2 = smk_pictures(DS, "figure5_baselines", "speed")
 # Data sets fetched file by file, and files of those; many small files are one job (rule download_all) instead.
 smk_one_by_one = ["baselines", "hevc33", "salicon", "weights"]
 smk_registered = "|".join(re.escape(row.file) for ds in smk_one_by_one for row in layout.registry(ds))
-smk_init = layout.initial_weights(smk_plan.config.net.init) or []
 
 
 def smk_size(plan):
@@ -90,6 +89,11 @@ def smk_size(plan):
 
 
 smk_baseline_size = smk_size(smk_plan)
+
+
+def smk_init(wildcards):
+    net, _ = smk_plan.config.of_model(wildcards.model)
+    return layout.initial_weights(net.init) or []
 
 
 def smk_results(wildcards):

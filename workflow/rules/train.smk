@@ -26,8 +26,10 @@ rule train:
     resources:
         gpu=1,
     params:
-        cfg=smk_plan.params("prepare", "gaze", "flow", "net", "train"),
-        model=lambda wildcards: smk_plan.config.models[wildcards.model].model_dump_json(),
+        cfg=lambda wildcards: smk_plan.training_params(wildcards.model),
+        model=lambda wildcards: smk_plan.config.models[wildcards.model].model_dump_json(
+            exclude={"net", "train"}
+        ),
         videos=smk_plan.train,
         validation=smk_plan.validation,
         results=smk_results,

@@ -47,7 +47,9 @@ def main(arguments: argparse.Namespace) -> None:
     start, frames, skipped = time.perf_counter(), 0, 0
     for video, reference in references.items():
         items = read_inputs(arguments.results, reference, predictor.inputs)
-        maps = predictor.predict_stream(items, params.evaluate.batch_size)
+        with Clip(arguments.results / "frames" / f"{video}.h5") as clip:
+            fps = float(clip.attrs["source_fps"])
+        maps = predictor.predict_stream(items, params.evaluate.batch_size, fps)
         shown = tqdm(
             fitted(maps, reference.size), total=len(reference.frames), desc=video, disable=None, leave=False
         )

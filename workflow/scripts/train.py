@@ -70,6 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
             "flow": params.flow.model_dump(mode="json"),
             "prepare": params.prepare.model_dump(mode="json"),
             "size": list(params.prepare.size),
+            "memory": model.memory,
             "trained_on": arguments.videos,
         },
         facts={

@@ -29,6 +29,7 @@ REGISTRY = {
     "late": Entry("dynsal.nets.two_stream", "LateFusion", ("frame", "flow")),
     "early": Entry("dynsal.nets.two_stream", "EarlyFusion", ("frame", "flow")),
     "shallow": Entry("dynsal.nets.shallow", "Shallow", ("frame",)),
+    "lite": Entry("dynsal.nets.lite", "Lite", ("frame", "flow")),
 }
 
 
