@@ -56,6 +56,8 @@ def _identity_fusion(count: int, scale: float) -> nn.Conv2d:
     """Return the 2*count -> count convolution that starts as scale * [I | I], bias 0."""
     fuse = nn.Conv2d(2 * count, count, 1)
     with torch.no_grad():
-        fuse.weight.copy_(scale * torch.cat([torch.eye(count)] * 2, dim=1)[:, :, None, None])
+        for half in fuse.weight.chunk(2, dim=1):
+            nn.init.dirac_(half)
+        fuse.weight.mul_(scale)
         nn.init.zeros_(fuse.bias)  # type: ignore[arg-type]  # torch types it as optional
     return fuse

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from dynsal.config import NetConfig
 from dynsal.errors import DataError
@@ -172,14 +173,30 @@ def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Modul
         config = NetConfig.model_validate_json(json.dumps({**meta["net"], "init": "he"}))
         if meta["arch"] not in REGISTRY:
             raise ValueError(f"unknown architecture {meta['arch']!r}")
-        # Not on torch's "meta" device: drawing initial weights there imports its compiler, which takes longer than drawing.
-        net = build(meta["arch"], config)
+        with torch.device("meta"), _NothingDrawn():
+            net = build(meta["arch"], config)
         net.load_state_dict(tensors, assign=True)
     except (KeyError, ValueError, RuntimeError) as error:
         raise DataError(
             path, f"is no model of this package ({error})", "Train it again with this version"
         ) from None
     return net.to(device).eval(), meta
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves new weights as they are: drawing them on torch's meta device imports its compiler, which takes a second."""
+
+    def __torch_function__(
+        self,
+        function: Any,
+        _types: Any,
+        arguments: tuple[Any, ...] = (),
+        keywords: dict[str, Any] | None = None,
+    ) -> Any:
+        keywords = keywords or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return keywords.get("tensor", arguments[0] if arguments else None)
+        return function(*arguments, **keywords)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
