@@ -1,10 +1,11 @@
 """Set arch `lite` beside a recorded Table 1: paired differences over videos, and how much of the way to people is gone.
 
 Reads score files of the model (rule evaluate) and the record's ``table1_per_video.csv``, made by the same rules on the same
-test videos. Writes one row per metric. Intervals: 95 %, percentile bootstrap over videos.
+test videos. Writes ``<model>_verdict.csv``, one row per metric, and ``<model>_per_video.csv``. Intervals: 95 %, percentile
+bootstrap over videos. The gap is left empty where half of the viewers do not predict the other half better than the rival.
 
 Example: ``python benchmarks/lite_verdict.py --scores results/hevc33/scores/lite
---record docs/results/hevc33/table1_per_video.csv --out docs/results/hevc33/lite_verdict.csv``
+--record docs/results/hevc33/table1_per_video.csv --out docs/results/hevc33``
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ def compare(per_video: pd.DataFrame, model: str, rival: str, metric: str) -> dic
     closed = difference / (drawn[:, 2] - drawn[:, 1])
     sign = 1 if METRICS[metric].higher_is_better else -1
     low, high = np.quantile(difference, _TAIL)
-    gap_low, gap_high = np.quantile(closed, _TAIL)
+    gap = (means["human"] - means[rival]) * sign
+    share = (
+        [(means[model] - means[rival]) * sign / gap, *np.quantile(closed, _TAIL)] if gap > 0 else [np.nan] * 3
+    )
     return {
         "metric": metric,
         model: means[model],
@@ -52,9 +56,7 @@ def compare(per_video: pd.DataFrame, model: str, rival: str, metric: str) -> dic
         "difference_hi": high,
         "videos_better": int((((values[model] - values[rival]) * sign) > 0).sum()),
         "videos": len(values),
-        "gap_closed": (means[model] - means[rival]) / (means["human"] - means[rival]),
-        "gap_closed_lo": gap_low,
-        "gap_closed_hi": gap_high,
+        **dict(zip(("gap_closed", "gap_closed_lo", "gap_closed_hi"), share, strict=True)),
     }
 
 
@@ -66,18 +68,19 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, required=True, help="results/{ds}/scores/{model}")
     parser.add_argument("--record", type=Path, required=True, help="table1_per_video.csv")
     parser.add_argument("--rival", default="early_aug")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder")
     arguments = parser.parse_args()
     metrics = list(METRICS)
     own = video_means(read_scores(arguments.scores), metrics)
     record = pd.read_csv(arguments.record)
     per_video = pd.concat([own, record[record["model"] != arguments.scores.name]], ignore_index=True)
-    rows = [compare(per_video, arguments.scores.name, arguments.rival, metric) for metric in metrics]
+    name = arguments.scores.name
+    rows = [compare(per_video, name, arguments.rival, metric) for metric in metrics]
     table = pd.DataFrame(rows).round(4)
-    write_text(arguments.out, table.to_csv(index=False, lineterminator="\n"))
-    own_rows = own[["seed", "video", *metrics]].round(4)
-    per_seed = own_rows.groupby("seed")[metrics].mean().round(4)
-    print(table.to_string(index=False), per_seed.to_string(), sep="\n\n")
+    each = own[["model", "seed", "video", *metrics, "n_frames"]].round(6)
+    for kind, written in (("verdict", table), ("per_video", each)):
+        write_text(arguments.out / f"{name}_{kind}.csv", written.to_csv(index=False, lineterminator="\n"))
+    print(table.to_string(index=False), each.groupby("seed")[metrics].mean().round(4).to_string(), sep="\n\n")
 
 
 if __name__ == "__main__":

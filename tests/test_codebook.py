@@ -181,7 +181,7 @@ def test_the_median_has_the_least_expected_end_point_error(logits, sharpness):
                 for start in (weights @ BOOK, BOOK[int(np.argmin(errors))])
             ),
         )
-        assert expected_error(found[0, :, 0, x], weights, BOOK) <= best * (1 + 1e-4) + 1e-9
+        assert expected_error(found[0, :, 0, x], weights, BOOK) <= best * (1 + 1e-4) + 1e-6
 
 
 def test_the_median_rests_where_rest_outweighs_the_pull_of_all_motions():
