@@ -122,7 +122,9 @@ class NetModel:
         """Yield the net's maps, averaged over time if it has a memory."""
         return self.predictor.remembered(self._passes(items), rate)
 
-    def _passes(self, items: Iterable[tuple[Frame, Field | None]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def _passes(
+        self, items: Iterable[tuple[Frame, Field | None]]
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         waiting: deque[Future[list[tuple[int, NDArray[np.float32]]]]] = deque()
         inputs = ((frame.index, frame.bgr, field) for frame, field in items)
         with ThreadPoolExecutor(self._workers, initializer=self._begin) as pool:
