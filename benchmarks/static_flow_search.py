@@ -127,7 +127,7 @@ class Search:
         with torch.inference_mode():
             if isinstance(net, Pretrained):
                 known = self.features(net, part).features[position - part.positions.start, :1]
-                return torch.as_tensor(net.head(known.float()))
+                return torch.as_tensor(net(known.float()))
             return torch.as_tensor(net(seen([image], net.side)))
 
 

@@ -218,6 +218,7 @@ def test_the_pretrained_net_is_its_head_on_features_of_the_image_itself():
         _, fine, middle, deep = made.backbone(image)
         answer = made(seen)
         torch.testing.assert_close(answer, made.head(features), rtol=0, atol=0)
+        torch.testing.assert_close(made(features), answer, rtol=0, atol=0)
     assert answer.shape == (2, 40, 20, 20)
     assert features.shape == (2, 40 + 112 + 320, 20, 20)
     torch.testing.assert_close(features[:, 40:152], middle, rtol=1e-4, atol=1e-3)

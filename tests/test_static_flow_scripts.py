@@ -128,7 +128,7 @@ def trained(tmp_path) -> Path:
 def train(folder: Path, clips: list[Path], validation: list[Path], **given: object) -> None:
     words = {
         "params": params(), "motion": clips, "validation": validation, "codebook": folder / "codebook.npz",
-        "caffemodel": None, "seed": 0, "checkpoints": folder / "checkpoints", "threads": 1,
+        "caffemodel": None, "seed": 0, "processes": 1, "checkpoints": folder / "checkpoints", "threads": 1,
         "out": folder / "model.safetensors", "history": folder / "history.csv", "provenance": folder / "provenance.json",
         **given,
     }  # fmt: skip

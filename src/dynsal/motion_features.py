@@ -99,7 +99,7 @@ class HeadObjective:
         self._codebook = torch.from_numpy(codebook).float()
 
     def __call__(self, net: nn.Module, batch: Batch) -> Tensor:
-        """Return the loss of a `Pretrained` net."""
+        """Return the loss of a `Pretrained` net on features."""
         words = nearest_word(batch["motion"], self._codebook.to(batch["motion"].device))
-        logits = net.head(batch["features"].float())  # type: ignore[operator]
+        logits = net(batch["features"].float())
         return functional.cross_entropy(logits.float(), words, reduction="sum") / len(words)

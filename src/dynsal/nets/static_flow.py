@@ -124,9 +124,14 @@ class Pretrained(nn.Module):
             nn.Conv2d(hidden, WORDS, 1),
         )  # fmt: skip
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map N x 3 x 320 x 320 to N x 40 x 20 x 20."""
-        return torch.as_tensor(self.head(self.features(image)))
+    def forward(self, seen: Tensor) -> Tensor:
+        """Map N x 3 x 320 x 320, or the :meth:`features` of it, to N x 40 x 20 x 20.
+
+        Both come in here, so that a net wrapped to share a training takes either. (Each of several processes then brings
+        its own part of a batch to mean 0 and deviation 1.)
+        """
+        features = self.features(seen) if seen.shape[1] == 3 else seen
+        return torch.as_tensor(self.head(features))
 
     def features(self, image: Tensor) -> Tensor:
         """Map N x 3 x 320 x 320 to what the head gets, N x 472 x 20 x 20."""
