@@ -1,4 +1,4 @@
-"""Put a trained net into the package, with a card inside: what it learnt from, how its row scored, its terms.
+"""Put a trained net into the package, with a card inside: what it learnt from, how it scored on the test videos, its terms.
 
 The net is the training with the first seed; nothing is chosen by its score. `dynsal predict` then finds it by its name.
 """
@@ -7,17 +7,19 @@ import argparse
 import json
 from pathlib import Path
 
-import pandas as pd
-
 from dynsal import layout, script
 from dynsal.errors import DataError
 from dynsal.fileio import sha256
 from dynsal.metrics import METRICS
 from dynsal.nets.weights import copy_with_header, read_model
 from dynsal.shipped import CARD, FOLDER
+from dynsal.statistics import bootstrap_means, by_video, video_means
+from dynsal.tables import load_scores
 
-LIMIT = 10 * 2**20
+LIMIT = 25 * 2**20
 """Bytes; larger files do not belong into a package."""
+RESAMPLES = 10_000
+"""As many as the tables draw."""
 
 
 def terms(dataset: str) -> dict[str, str]:
@@ -31,14 +33,25 @@ def terms(dataset: str) -> dict[str, str]:
     }
 
 
-def scores(table: Path, model: str) -> dict[str, object]:
-    """Return the model's row of Table 1: metrics with their intervals, and what they are the mean of."""
-    row = pd.read_csv(table).set_index("model").loc[model].to_dict()
-    measured = {
-        name: [round(float(row[column]), 4) for column in (name, f"{name}_lo", f"{name}_hi")]
-        for name in METRICS
+def scores(results: Path, model: str) -> dict[str, object]:
+    """Return mean and interval over the test videos of every metric, from all score files of all seeds of a model."""
+    files = sorted((results / "scores" / model).glob("seed*/*.parquet"))
+    seeds = sorted({int(path.parent.name.removeprefix("seed")) for path in files})
+    videos = sorted({path.stem for path in files})
+    if not files:
+        raise DataError(
+            results / "scores" / model, "there are no scores", "Run `snakemake results/table1.csv`"
+        )
+    means = video_means(load_scores(results, {model: seeds}, videos), list(METRICS))
+    found: dict[str, object] = {
+        "seeds": len(seeds),
+        "n_videos": len(videos),
+        "n_frames": int(means["n_frames"].sum()) // len(seeds),
     }
-    return {**measured, **{name: int(row[name]) for name in ("seeds", "n_videos", "n_frames")}}
+    for name in METRICS:
+        estimate = bootstrap_means(by_video(means, name)[[model]], RESAMPLES, 0)
+        found[name] = [round(float(part[0]), 4) for part in (estimate.mean, estimate.low, estimate.high)]
+    return found
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -50,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
     card = {
         "dataset": results.name,
         **terms(results.name),
-        "scores": scores(results / "table1.csv", model),
+        "scores": scores(results, model),
         "provenance": {name: made.get(name) for name in ("commit", "dirty", "packages", "device")},
         "sha256": sha256(source),
     }
@@ -66,7 +79,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = script.parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="results/{ds}")
-    parser.add_argument("--model", required=True, help="row of Table 1")
+    parser.add_argument("--model", required=True, help="a model of the configuration")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="default: the package's folder of weights")
     script.run(main, parser.parse_args())
