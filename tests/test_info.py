@@ -71,7 +71,7 @@ def test_listing_needs_no_torch():
 def test_shipped_nets_are_small_honest_and_work(name):
     """Each rebuilds itself, has its card, and its maps are not flat."""
     path = shipped.path(name)
-    assert path.stat().st_size < 10e6
+    assert path.stat().st_size < 25e6
     card = shipped.card(path)
     assert card["terms"]
     assert len(card["sha256"]) == 64

@@ -13,7 +13,7 @@ from typing import Any
 from dynsal.errors import DataError
 
 FOLDER = Path(__file__).parent / "weights"
-DEFAULT = "hevc33_early_aug"
+DEFAULT = "hevc33_lite"
 """What `dynsal predict` uses unless told otherwise."""
 CARD = "dynsal_card"
 """Of a file's header: JSON with ``dataset``, ``terms``, ``citation``, ``scores``, ``provenance``, ``sha256`` of the training's file."""
