@@ -193,7 +193,8 @@ def main() -> None:
                         rows.append({"half_life": half_life, **row})
             table = pd.DataFrame(rows).groupby("half_life").mean().round(4).reset_index()
             table.insert(0, "candidate", " ".join([*assignments, f"zoom={arguments.zoom}"]))
-            table.insert(1, "seed", seed)
+            table.insert(1, "every", arguments.every)
+            table.insert(2, "seed", seed)
             table["training_loss"] = round(float(np.mean(losses)), 4)
             table.to_csv(
                 arguments.out, mode="a", header=not arguments.out.exists(), index=False, lineterminator="\n"
