@@ -8,7 +8,7 @@ import pytest
 from odd_videos import moving
 
 from dynsal import heat
-from dynsal.figures import overlay
+from dynsal.figures import blend
 from dynsal.video import resize
 
 
@@ -24,7 +24,8 @@ def test_it_looks_as_in_the_figures(scale, small):
     bgr = np.repeat(cv2.cvtColor(moving(1, size)[0], cv2.COLOR_BGR2GRAY)[..., None], 3, 2)
     saliency = blob(small, small[0] * 0.7, small[1] * 0.4, small[0] / 8) * scale
     found = heat.bgr_of(heat.lay_over(heat.planes_of(bgr), saliency, size))
-    expected = 255 * overlay(bgr, resize(saliency, size))[..., ::-1]
+    whole = resize(saliency, size)
+    expected = 255 * blend(bgr, whole / whole.max())[..., ::-1]
     error = np.abs(found - expected)
     assert error.mean() < 3
     assert np.percentile(error, 99) < 14

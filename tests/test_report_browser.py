@@ -327,7 +327,7 @@ def test_report_pages(driver, report, tmp_path, category, label, words):
 
 @pytest.mark.slow
 def test_report_figures(driver, report, tmp_path):
-    report("3 Figures", "Training curves")
+    report("3 Figures", "Learning curves")
     width = until(
         driver, "const i = document.querySelector('.grow img'); return i?.complete && i.naturalWidth"
     )
