@@ -101,6 +101,27 @@ def test_batches_that_cannot_be_shared_are_refused(tmp_path):
     assert "3 frames cannot be cut into 2 processes x 1 passes" in text
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [0, 1, 2])
+def test_a_script_starts_itself_again_as_several_processes(tmp_path, processes):
+    """With the very options of the training scripts, some of which look like abbreviations of torchrun's."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, pathlib, sys\n"
+        "from dynsal.teams import share_out\n"
+        f"share_out({processes})\n"
+        "rank = os.environ.get('RANK', 'alone')\n"
+        "pathlib.Path(sys.argv[0]).with_name(rank).write_text(' '.join(sys.argv[1:]))\n"
+    )
+    words = ["--log", "a b", "--name", "x", "--out", "y", "--processes", str(processes)]
+    done = subprocess.run([sys.executable, str(script), *words], env=ENV, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ranks = [str(rank) for rank in range(processes)] if processes > 1 else ["alone"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path != script) == ranks
+    for rank in ranks:
+        assert (tmp_path / rank).read_text() == " ".join(words)
+
+
 @given(st.lists(st.integers(), min_size=1, max_size=40), st.integers(1, 5))
 def test_parts_make_up_the_batch(batch, size):
     parts = [Team(rank, size).part(batch) for rank in range(size)]

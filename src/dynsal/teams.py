@@ -116,7 +116,9 @@ def share_out(processes: int) -> None:
     """
     if processes <= 1 or "TORCHELASTIC_RUN_ID" in os.environ:
         return
-    words = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *sys.argv]
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    # Without the two dashes torchrun takes the script's --log for an abbreviation of its own options.
+    words = [*launch, "--", *sys.argv]
     log.info("%d processes share this training", processes)
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, *words])
