@@ -176,6 +176,36 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "src")}
 
 
+def dry_run(checkout: Path, profile: str, quiet: str, *targets: str) -> tuple[Usage, str]:
+    """Plan targets (none: everything) in a checkout with ``config/<profile>.yaml``; return what it took, and what it printed.
+
+    ``quiet`` is as for Snakemake's ``--quiet``.
+    """
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        checkout / "Snakefile",
+        "--directory",
+        checkout,
+    ]
+    config: list[str | Path] = [
+        "--configfile",
+        checkout / "config" / f"{profile}.yaml",
+        "--dry-run",
+        "--quiet",
+        quiet,
+    ]
+    usage = measured([*words, *config, "--", *targets] if targets else [*words, *config], checkout)
+    return usage, (checkout / "output.txt").read_text(encoding="utf-8")
+
+
+def planned_jobs(text: str) -> int:
+    """Return the number of jobs that a dry run printed."""
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("total ")), 0)
+
+
 def fresh_checkout(folder: Path) -> Path:
     """Copy what the workflow needs, without results, environment and caches, as a fresh clone would have it."""
     for name in ("Snakefile", "config", "envs", "resources", "src", "workflow"):

@@ -10,32 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from _common import Usage, at_most, begin, fresh_checkout, measured, parser, show
+from _common import Usage, at_most, begin, dry_run, fresh_checkout, measured, parser, planned_jobs, show
 
 TARGET = 5.0
 """Seconds, for DIEM: 84 videos, all models."""
-
-
-def dry_run(checkout: Path, profile: str) -> tuple[Usage, int]:
-    """Plan everything with one configuration; return what it took and the number of jobs."""
-    usage = measured(
-        [
-            *(
-                sys.executable,
-                "-m",
-                "snakemake",
-                "--snakefile",
-                checkout / "Snakefile",
-                "--directory",
-                checkout,
-            ),
-            *("--configfile", checkout / "config" / f"{profile}.yaml", "--dry-run", "--quiet", "rules"),
-        ],
-        checkout,
-    )
-    lines = (checkout / "output.txt").read_text(encoding="utf-8").splitlines()
-    totals = [line.split()[1] for line in lines if line.startswith("total ")]
-    return usage, int(totals[0]) if totals else 0
 
 
 def main() -> None:
@@ -58,7 +36,8 @@ def main() -> None:
         for _ in range(options.repeats):
             limits.append(measured(imports, checkout).seconds)
             for profile in options.profile:
-                usage, jobs[profile] = dry_run(checkout, profile)
+                usage, text = dry_run(checkout, profile, "rules")
+                jobs[profile] = planned_jobs(text)
                 turns[profile].append(usage)
     limit = statistics.median(limits)
     for profile, usages in turns.items():

@@ -8,11 +8,10 @@ python benchmarks/bench_scale.py --videos 100 1000 10000
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
-from _common import Usage, at_most, begin, fresh_checkout, measured, parser, show
+from _common import Usage, at_most, begin, dry_run, fresh_checkout, parser, planned_jobs, show
 
 TARGET_S, TARGET_MIB = 300.0, 2048.0
 """For 10,000 videos."""
@@ -36,27 +35,15 @@ def make_folder(root: Path, count: int) -> None:
 
 def plan(checkout: Path, target: str) -> tuple[Usage, int, dict[str, int]]:
     """Plan a target; return what it took, the number of jobs, and how many files of each kind it would leave."""
-    words: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        checkout / "Snakefile",
-        "--directory",
-        checkout,
-    ]
-    profile: list[str | Path] = ["--configfile", checkout / "config" / "large.yaml"]
-    usage = measured([*words, *profile, "--dry-run", "--quiet", "rules", "--", target], checkout)
-    text = (checkout / "output.txt").read_text(encoding="utf-8")
-    jobs = next(int(line.split()[1]) for line in text.splitlines() if line.startswith("total "))
-    measured([*words, *profile, "--dry-run", "--quiet", "host", "--", target], checkout)
+    usage, summary = dry_run(checkout, "large", "rules", target)
+    _, listed = dry_run(checkout, "large", "host", target)
     found = {"outputs": 0, "logs": 0, "benchmarks": 0}
-    for line in (checkout / "output.txt").read_text(encoding="utf-8").splitlines():
+    for line in listed.splitlines():
         key, _, names = line.strip().partition(": ")
         kind = {"output": "outputs", "log": "logs", "benchmark": "benchmarks"}.get(key)
         if kind:
             found[kind] += len(names.split(", "))
-    return usage, jobs, {**found, "Snakemake's records": found["outputs"]}
+    return usage, planned_jobs(summary), {**found, "Snakemake's records": found["outputs"]}
 
 
 def main() -> None:
