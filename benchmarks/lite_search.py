@@ -1,9 +1,13 @@
-"""Compare recipes of arch `lite` by cross-validation on the training videos of a configuration; test videos are never read.
+"""Compare recipes of arch `lite` by cross-validation, on the training videos of a configuration or on all of its videos.
 
-Videos of the same scene or people stay in one fold. The features of the frozen backbone are computed once, of every frame and
+To choose a recipe, use the training videos: test videos are then never read. To know more about a recipe that is fixed, use all
+(``--videos all``). Videos of the same scene or people stay in one fold. The features of the frozen backbone are computed once, of every frame and
 of its mirror image; a training of what is learnt then takes seconds. So the backbone must be frozen here. Each candidate is a
 set of overrides of the configuration; one row per candidate, seed and half-life of the memory, averaged over the videos.
 The data must be there: ``snakemake --configfile config/hevc33.yaml flows``.
+
+``--stills`` trains each net on still images with gaze before, for as many iterations as ``--stills-iters`` says, by the same
+recipe; their frames and gaze must be there, too (target ``stills``).
 
 Example: ``python benchmarks/lite_search.py --config config/hevc33.yaml --out lite_search.csv
 --set models.lite.train.max_iters=200 --set models.lite.train.max_iters=400``
@@ -15,7 +19,8 @@ import argparse
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +34,7 @@ from torch.utils.data import Dataset
 from dynsal.clips import Clip
 from dynsal.config import Config
 from dynsal.evaluation import Reference, score_video
+from dynsal.evaluation import fitted as fitted_to
 from dynsal.losses import Batch, loss_function
 from dynsal.memory import Memory
 from dynsal.nets import build
@@ -36,7 +42,7 @@ from dynsal.nets.backbone import Backbone
 from dynsal.nets.coding import decode, flow_image
 from dynsal.nets.lite import SCALES, Lite, zoomed
 from dynsal.references import load_references
-from dynsal.samples import ClipSamples, sources
+from dynsal.samples import ClipSamples, sources, still_sources
 from dynsal.training import Job, train
 from dynsal.workflow import Plan
 
@@ -51,6 +57,9 @@ RELATIVES = (
 """Videos of hevc33 that show the same scene, the same people or the same kind of recording."""
 METRICS = ("sauc", "sauc_same_video", "chi2", "nss", "cc", "sim", "kld")
 _FEATURES = ("fine", "middle", "coarse")
+
+Item = dict[str, Tensor]
+"""A frame's features, flow and gaze."""
 
 
 def folds(videos: Sequence[str], count: int) -> list[list[str]]:
@@ -67,7 +76,7 @@ def folds(videos: Sequence[str], count: int) -> list[list[str]]:
 class Cached(Dataset[dict[str, Tensor]]):
     """The frames with a fixation of one or more videos, as features of the backbone instead of pictures."""
 
-    def __init__(self, items: list[dict[str, Tensor]]) -> None:
+    def __init__(self, items: list[Item]) -> None:
         self.items = items
         self.groups = [list(range(len(items)))]
 
@@ -79,9 +88,7 @@ class Cached(Dataset[dict[str, Tensor]]):
 
 
 @torch.inference_mode()
-def cached(
-    samples: ClipSamples, backbone: Backbone, every: int, zoom: int, mirror: bool
-) -> list[dict[str, Tensor]]:
+def cached(samples: ClipSamples, backbone: Backbone, every: int, zoom: int, mirror: bool) -> list[Item]:
     """Return every n-th fixated frame of a video: features, those of the mirror image if wanted, flow, gaze."""
     items = []
     for number in range(0, len(samples), every):
@@ -106,9 +113,12 @@ def apply(net: nn.Module, batch: Batch, bound: float, prefix: str = "") -> Tenso
     return net.read(features, flow_image(flow, bound), (flow.shape[2], flow.shape[3]))
 
 
-def fitted(config: Config, items: list[dict[str, Tensor]], seed: int) -> tuple[nn.Module, float]:
-    """Train on cached frames; return the net and the last training loss."""
+def fitted(
+    config: Config, items: list[Item], seed: int, start: dict[str, Tensor] | None = None, iters: int = 0
+) -> tuple[nn.Module, float]:
+    """Train on cached frames, from random weights or a start; return the net and the last training loss."""
     net_cfg, train_cfg = config.of_model("lite")
+    train_cfg = train_cfg.model_copy(update={"max_iters": iters}) if iters else train_cfg
     loss = loss_function(train_cfg, net_cfg)
 
     def objective(net: nn.Module, batch: Batch) -> Tensor:
@@ -118,6 +128,8 @@ def fitted(config: Config, items: list[dict[str, Tensor]], seed: int) -> tuple[n
         return loss(apply(net, batch, config.flow.bound), batch)
 
     net = build("lite", net_cfg, seed)
+    if start is not None:
+        net.load_state_dict(start)
     with tempfile.TemporaryDirectory() as folder:
         job = Job(train_cfg, objective, seed, Path(folder) / "c", "search", torch.device("cpu"))
         outcome = train(net, Cached(items), job)
@@ -125,12 +137,22 @@ def fitted(config: Config, items: list[dict[str, Tensor]], seed: int) -> tuple[n
 
 
 @torch.inference_mode()
-def maps(net: nn.Module, items: list[dict[str, Tensor]], bound: float) -> Iterator[np.ndarray]:
+def maps(net: nn.Module, items: list[Item], bound: float) -> Iterator[np.ndarray]:
     """Yield the map of every cached frame."""
     for start in range(0, len(items), 16):
         part = items[start : start + 16]
         batch = {name: torch.stack([item[name] for item in part]) for name in ("flow", *_FEATURES)}
         yield from decode(apply(net, batch, bound), "log_density")[:, 0].numpy()
+
+
+@dataclass(frozen=True)
+class Material:
+    """What all candidates share: cached frames and references of the videos, and cached still images."""
+
+    store: dict[str, list[Item]]
+    references: dict[str, Reference]
+    fps: dict[str, float]
+    stills: list[Item]
 
 
 def scores(reference: Reference, found: list[np.ndarray], fps: float, half_life: float) -> dict[str, float]:
@@ -139,18 +161,72 @@ def scores(reference: Reference, found: list[np.ndarray], fps: float, half_life:
     if half_life:
         memory = Memory(half_life, fps)
         found = [memory(index, saliency) for index, saliency in zip(indices, found, strict=True)]
-    table = score_video(reference, zip(indices, found, strict=True))
+    table = score_video(reference, fitted_to(zip(indices, found, strict=True), reference.size))
     return {name: float(table[name].mean()) for name in METRICS}
 
 
-def main() -> None:
-    """Run all candidates in turn; rows are added to the file as they come."""
+def gather(arguments: argparse.Namespace, base: Config, videos: list[str], mirror: bool) -> Material:
+    """Compute the features of all videos and still images, and read the gaze."""
+    results, every = arguments.results, arguments.every
+    backbone = Backbone().eval()
+    references = load_references(results, videos, base.gaze, base.evaluate)
+    store, fps, stills = {}, {}, []
+    for video, reference in references.items():
+        seen = sources(arguments.inputs or results, [video], [1])
+        samples = ClipSamples(seen, base.gaze, ("frame", "flow"))
+        store[video] = cached(samples, backbone, every, arguments.zoom, mirror)
+        with Clip(results / "frames" / f"{video}.h5") as clip:
+            fps[video] = float(clip.attrs["source_fps"])
+        fixated = [frame for frame in reference.frames.tolist() if frame in reference.points]
+        references[video] = replace(reference, frames=np.array(fixated[::every], np.int32), names=METRICS)
+    if arguments.stills:
+        shards = sorted(path.stem for path in (arguments.stills / "frames").glob("train_*.h5"))
+        still = ClipSamples(still_sources(arguments.stills, shards, False), base.gaze, ("frame", "flow"))
+        stills = cached(still, backbone, 1, arguments.zoom, mirror)
+    return Material(store, references, fps, stills)
+
+
+def validated(
+    config: Config, parts: list[list[str]], material: Material, seed: int, iters: int, half_lives: list[float]
+) -> tuple[pd.DataFrame, float]:
+    """Train one net per fold; return the scores per held-out video and half-life, and the mean of the last training loss."""
+    start, rows, losses = None, [], []
+    if iters:
+        net, _ = fitted(config, material.stills, seed, iters=iters)
+        start = net.state_dict()
+    for held_out in parts:
+        items = [item for video, items in material.store.items() if video not in held_out for item in items]
+        net, loss = fitted(config, items, seed, start)
+        losses.append(loss)
+        for video in held_out:
+            found = list(maps(net, material.store[video], config.flow.bound))
+            for half_life in half_lives:
+                row = scores(material.references[video], found, material.fps[video], half_life)
+                rows.append({"half_life": half_life, "video": video, **row})
+    return pd.DataFrame(rows), float(np.mean(losses))
+
+
+def add(table: pd.DataFrame, path: Path) -> None:
+    """Add rows to a CSV file."""
+    table.to_csv(path, mode="a", header=not path.exists(), index=False, lineterminator="\n")
+
+
+def arguments_given() -> argparse.Namespace:
+    """Return the command line's arguments."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--results", type=Path, default=None, help="results/{ds}, if elsewhere")
+    parser.add_argument(
+        "--inputs",
+        type=Path,
+        help="the same of another working size: what nets see, if not what they are scored at",
+    )
     parser.add_argument("--set", nargs="*", action="append", default=[], help="overrides of one candidate")
+    parser.add_argument(
+        "--videos", choices=["train", "all"], default="train", help="which are shared out to folds"
+    )
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--half-lives", type=float, nargs="+", default=[0.0])
@@ -158,51 +234,38 @@ def main() -> None:
     parser.add_argument(
         "--every", type=int, default=3, help="frames used, in training too; neighbours are alike"
     )
+    parser.add_argument("--stills", type=Path, help="results/{ds} of still images to train on before")
+    parser.add_argument("--stills-iters", type=int, nargs="+", default=[0], help="one candidate each")
     parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
+    parser.add_argument("--per-video", type=Path, help="also write every video's scores here")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run all candidates in turn; rows are added to the file as they come."""
+    arguments = arguments_given()
     torch.set_num_threads(1)
     values = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
     base = override(values, [])
     plan = Plan(base)
-    results = arguments.results or Path("results") / plan.ds
-    backbone = Backbone().eval()
-    references = load_references(results, plan.train, base.gaze, base.evaluate)
+    arguments.results = arguments.results or Path("results") / plan.ds
     mirror = any(override(values, words).of_model("lite")[1].flip for words in arguments.set)
-    store, fps = {}, {}
-    for video, reference in references.items():
-        samples = ClipSamples(sources(results, [video], [1]), base.gaze, ("frame", "flow"))
-        store[video] = cached(samples, backbone, arguments.every, arguments.zoom, mirror)
-        with Clip(results / "frames" / f"{video}.h5") as clip:
-            fps[video] = float(clip.attrs["source_fps"])
-        fixated = [frame for frame in reference.frames.tolist() if frame in reference.points]
-        chosen = np.array(fixated[:: arguments.every], np.int32)
-        references[video] = replace(reference, frames=chosen, names=METRICS)
-    parts = folds(plan.train, arguments.folds)
+    videos = plan.train if arguments.videos == "train" else plan.videos
+    material = gather(arguments, base, videos, mirror)
+    parts = folds(videos, arguments.folds)
     for assignments in arguments.set or [[]]:
         config = override(values, [*assignments, f"models.lite.net.lite.zoom={arguments.zoom}"])
-        for seed in arguments.seeds:
-            start, rows, losses = time.perf_counter(), [], []
-            for held_out in parts:
-                items = [item for video in plan.train if video not in held_out for item in store[video]]
-                net, loss = fitted(config, items, seed)
-                losses.append(loss)
-                for video in held_out:
-                    found = list(maps(net, store[video], config.flow.bound))
-                    for half_life in arguments.half_lives:
-                        row = scores(references[video], found, fps[video], half_life)
-                        rows.append({"half_life": half_life, **row})
-            table = pd.DataFrame(rows).groupby("half_life").mean().round(4).reset_index()
-            table.insert(0, "candidate", " ".join([*assignments, f"zoom={arguments.zoom}"]))
-            table.insert(1, "every", arguments.every)
-            table.insert(2, "seed", seed)
-            table["training_loss"] = round(float(np.mean(losses)), 4)
-            table.to_csv(
-                arguments.out, mode="a", header=not arguments.out.exists(), index=False, lineterminator="\n"
-            )
-            print(
-                f"{time.perf_counter() - start:.0f} s\n{table.to_string(index=False, header=True)}",
-                flush=True,
-            )
+        for seed, iters in product(arguments.seeds, arguments.stills_iters):
+            start = time.perf_counter()
+            each, loss = validated(config, parts, material, seed, iters, arguments.half_lives)
+            words = [*assignments, f"zoom={arguments.zoom}", *([f"stills={iters}"] if iters else [])]
+            facts = {"candidate": " ".join(words), "every": arguments.every, "seed": seed}
+            means = each.drop(columns="video").groupby("half_life").mean().reset_index()
+            table = pd.DataFrame({**facts, **means.round(4), "training_loss": round(loss, 4)})
+            add(table, arguments.out)
+            if arguments.per_video:
+                add(pd.DataFrame({**facts, **each.round(6)}), arguments.per_video)
+            print(f"{time.perf_counter() - start:.0f} s\n{table.to_string(index=False)}", flush=True)
 
 
 if __name__ == "__main__":

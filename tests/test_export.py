@@ -14,7 +14,7 @@ import torch
 from helpers import ROOT
 from safetensors.torch import save_file
 
-from dynsal import cli
+from dynsal import cli, shipped
 from dynsal.config import FlowConfig, NetConfig
 from dynsal.inference import Predictor
 from dynsal.nets import REGISTRY, build
@@ -89,6 +89,20 @@ def test_onnx_gives_the_maps_of_the_pipeline(tmp_path, caplog, monkeypatch, arch
         assert names["saliency"].shape == (1, 1, 48, 64)
     assert [each.name for each in graph.graph.input] == list(REGISTRY[arch].inputs)
     assert sorted(file.name for file in tmp_path.iterdir()) == [f"{arch}.onnx", f"{arch}.safetensors"]
+
+
+@pytest.mark.slow
+def test_the_default_net_of_predict_as_onnx(tmp_path):
+    """Pretrained features, enlarged pictures (zoom 2), prior: what ships, at the size it was trained for and another."""
+    path, out = shipped.path(shipped.DEFAULT), tmp_path / "default.onnx"
+    assert cli.main(["export", str(path), "--out", str(out)]) == 0
+    net, meta = load_model(path)
+    assert meta["net"]["lite"]["zoom"] == 2
+    predict = Predictor(net, meta)
+    for count, height, width in ((2, *meta["size"][::-1]), (1, 44, 100)):
+        frames, flow = clip(count, height, width)
+        expected = predict(frames, flow)
+        np.testing.assert_allclose(onnx_maps(out, frames, flow), expected, rtol=0, atol=1e-4 * expected.max())
 
 
 @pytest.mark.slow

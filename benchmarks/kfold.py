@@ -1,0 +1,174 @@
+"""Cross-validation over all videos of a configuration: every video is scored by nets that saw neither it nor its relatives.
+
+Each row (a net of the configuration, with overrides) is trained once per fold and seed by the training of the workflow, and
+scored by its evaluation, on every frame; the negatives of the sAUC come from all other videos. So each video counts as a test
+video, and a verdict hangs on all of them instead of the test split. Score files have the workflow's form and layout
+(``<out>/scores/<row>/seed<n>/<video>.parquet``); what is finished is kept, so the same command goes on after an interruption.
+``--floors`` scores the centre and the halves of the viewers instead. `kfold_table.py` makes tables of them.
+
+The recipe must not be chosen by this: see `lite_search.py`, which does so on the training videos.
+The data must be there: ``snakemake --configfile config/hevc33.yaml data flows`` and, for nets with ``augment``, their copies
+of all videos, which this makes where they are missing.
+
+Example: ``python benchmarks/kfold.py --config config/hevc33.yaml --out kfold --model lite --row lite_tuned
+--set models.lite.net.lite.backbone=tuned``
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from _common import SCRIPTS
+from lite_search import folds
+from numpy.typing import NDArray
+from recipe_search import override
+
+from dynsal.clips import Clip
+from dynsal.config import Config
+from dynsal.device import limit_threads, pick_device
+from dynsal.evaluation import Reference, centre_map, constant, fitted, score_halves, score_video
+from dynsal.fileio import atomic
+from dynsal.gaze import read_gaze
+from dynsal.inference import Predictor
+from dynsal.losses import saliency_objective
+from dynsal.nets import REGISTRY, build
+from dynsal.references import load_references, score_path, viewer_halves
+from dynsal.samples import ClipSamples, sources
+from dynsal.training import Job, train
+from dynsal.workflow import Plan
+
+
+def trained(config: Config, name: str, results: Path, videos: list[str], seed: int) -> Predictor:
+    """Train a model of the configuration on some videos."""
+    model = config.models[name]
+    net_cfg, train_cfg = config.of_model(name)
+    samples = ClipSamples(sources(results, videos, model.augment), config.gaze, REGISTRY[model.arch].inputs)
+    net = build(model.arch, net_cfg, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        objective = saliency_objective(train_cfg, net_cfg, config.flow)
+        train(net, samples, Job(train_cfg, objective, seed, Path(folder) / "c", "kfold", pick_device(), 0))
+    meta = {
+        "arch": model.arch,
+        "net": net_cfg.model_dump(),
+        "flow": config.flow.model_dump(),
+        "memory": model.memory,
+    }
+    return Predictor(net, meta, pick_device())
+
+
+def inputs(
+    results: Path, video: str, wanted: set[int]
+) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.float32]]]:
+    """Yield index, frame and flow of a video's frames."""
+    with Clip(results / "frames" / f"{video}.h5") as frames, Clip(results / "flow" / f"{video}.h5") as flow:
+        for place, index in enumerate(frames.frames.tolist()):
+            if index in wanted:
+                yield index, frames.bgr(place), flow.flow(place).astype(np.float32)
+
+
+def evaluated(predictor: Predictor, results: Path, reference: Reference) -> pd.DataFrame:
+    """Score a net on one video, as rule evaluate does."""
+    with Clip(results / "frames" / f"{reference.video}.h5") as clip:
+        fps = float(clip.attrs["source_fps"])
+    items = inputs(results, reference.video, set(reference.frames.tolist()))
+    return score_video(reference, fitted(predictor.predict_stream(items, 8, fps), reference.size))
+
+
+def make_copies(config: Config, results: Path, videos: list[str], factors: list[int]) -> None:
+    """Make the low-resolution copies that the workflow makes of training videos only."""
+    for video in videos:
+        missing = [f for f in factors if not (results / "augmented" / f"x{f}" / f"{video}.h5").is_file()]
+        if missing:
+            words = [
+                sys.executable, SCRIPTS / "augment.py",
+                "--frames", results / "frames" / f"{video}.h5", "--flow", results / "flow" / f"{video}.h5",
+                "--factors", *missing, "--jpeg-quality", config.prepare.jpeg_quality,
+                "--out", *(results / "augmented" / f"x{f}" / f"{video}.h5" for f in missing),
+            ]  # fmt: skip
+            subprocess.run([str(word) for word in words], check=True)
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a score file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as part:
+        table.to_parquet(part, index=False)
+
+
+def floors(config: Config, results: Path, references: dict[str, Reference], out: Path) -> None:
+    """Score the centre, and each half of the viewers by the other."""
+    for video, reference in references.items():
+        write(
+            score_video(reference, constant(reference, centre_map(reference.size))),
+            score_path(out, "centre", 0, video),
+        )
+        halves = viewer_halves(read_gaze(results / "gaze" / f"{video}.parquet"), config.evaluate)
+        write(score_halves(reference, halves), score_path(out, "human", 0, video))
+
+
+def main() -> None:
+    """Train and score one row, fold by fold."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--results", type=Path, help="results/{ds}, if elsewhere")
+    parser.add_argument(
+        "--inputs",
+        type=Path,
+        help="the same of another working size: what nets see, if not what they are scored at",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for the score files")
+    parser.add_argument("--model", help="of the configuration")
+    parser.add_argument("--row", help="name of the row, if another than the model's")
+    parser.add_argument("--set", nargs="*", default=[], help="overrides of the configuration")
+    parser.add_argument(
+        "--floors", action="store_true", help="score centre and human halves, and train nothing"
+    )
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    if not (arguments.model or arguments.floors):
+        parser.error("give --model or --floors")
+    limit_threads(arguments.threads)
+    config = override(yaml.safe_load(arguments.config.read_text(encoding="utf-8")), arguments.set)
+    plan = Plan(config)
+    results, row = arguments.results or Path("results") / plan.ds, arguments.row or arguments.model
+    references = load_references(results, plan.videos, config.gaze, config.evaluate)
+    if arguments.floors:
+        floors(config, results, references, arguments.out)
+        return
+    seen_in = arguments.inputs or results
+    make_copies(config, seen_in, plan.videos, plan.augment_factors(arguments.model))
+    for seed in arguments.seeds:
+        for number, held_out in enumerate(folds(plan.videos, arguments.folds)):
+            paths = {video: score_path(arguments.out, row, seed, video) for video in held_out}
+            if all(path.is_file() for path in paths.values()):
+                continue
+            start = time.perf_counter()
+            seen = [video for video in plan.videos if video not in held_out]
+            predictor = trained(config, arguments.model, seen_in, seen, seed)
+            spent = time.perf_counter() - start
+            tables = {video: evaluated(predictor, seen_in, references[video]) for video in held_out}
+            for video, table in tables.items():
+                write(table, paths[video])
+            mean = np.mean([table["sauc"].mean() for table in tables.values()])
+            print(
+                f"{row}, seed {seed}, fold {number}: sAUC {mean:.3f} on {len(tables)} videos; "
+                f"{spent:.0f} s of training, {time.perf_counter() - start:.0f} s in all",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Tables of a cross-validation: means, paired differences, and where motion and memory help.
+
+Reads the score files of `kfold.py`, and a list of the videos with their kind (``docs/results/hevc33/kinds.csv``, told by eye).
+Writes ``kfold.csv`` (one row per net, as in Table 1), ``kfold_differences.csv`` (every two rows, all metrics),
+``kfold_kinds.csv`` (differences to one rival per kind of video), ``kfold_motion.csv`` (per video: how much camera and objects
+move, by the optical flow, and the score of every row) and ``figures/kfold.png``. Intervals: 95 %, percentile bootstrap over
+videos. Frames that a row could not score count for none.
+
+Example: ``python benchmarks/kfold_table.py --config config/hevc33.yaml --scores kfold --against lite
+--kinds docs/results/hevc33/kinds.csv --out docs/results/hevc33``
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from dynsal.camera_motion import camera_field
+from dynsal.clips import Clip
+from dynsal.config import TableConfig, load
+from dynsal.figures.style import BLUE, GREEN, LABELS, ORANGE, STYLE, VERMILION, WIDTH
+from dynsal.fileio import write_text
+from dynsal.metrics import METRICS
+from dynsal.statistics import by_video, paired_differences
+from dynsal.tables import differences, load_scores, per_video, summary
+from dynsal.workflow import Plan
+
+EVERY = 5
+"""Fields looked at for the motion of a video: every n-th."""
+COLOURS = {"faces": BLUE, "moving camera": VERMILION, "moving objects": GREEN, "screen content": ORANGE}
+
+
+def motion(results: Path, video: str) -> dict[str, float]:
+    """Return how fast the camera and the rest of a video move, in pixels of 160 per frame: means over its fields.
+
+    The camera's motion is that of a homography, the rest's the 95th percentile of what remains.
+    """
+    camera, rest = [], []
+    with Clip(results / "flow" / f"{video}.h5") as clip:
+        scale = 160 / clip.size[0]
+        for place in range(0, len(clip.frames), EVERY):
+            field = clip.flow(place).astype(np.float32)
+            own = camera_field(field)
+            camera.append(np.hypot(own[..., 0], own[..., 1]).mean() * scale)
+            rest.append(np.quantile(np.hypot(*np.moveaxis(field - own, 2, 0)), 0.95) * scale)
+    return {"camera_px": float(np.mean(camera)), "objects_px": float(np.mean(rest))}
+
+
+def by_kind(means: pd.DataFrame, kinds: pd.Series, against: str, config: TableConfig) -> pd.DataFrame:
+    """Return the paired differences to one row per kind of video, for every metric."""
+    rows = []
+    for metric in METRICS:
+        values = by_video(means, metric)
+        order = list(values.columns)
+        for kind in ["all", *sorted(kinds.unique())]:
+            chosen = values if kind == "all" else values[kinds.reindex(values.index) == kind]
+            found = paired_differences(chosen.to_numpy(), order.index(against), config.resamples, config.seed)
+            rows += [
+                {
+                    "metric": metric,
+                    "kind": kind,
+                    "model": model,
+                    "reference": against,
+                    against: chosen[against].mean(),
+                    "difference": found.mean[k],
+                    "lo": found.low[k],
+                    "hi": found.high[k],
+                    "n_videos": found.n_videos[k],
+                }
+                for k, model in enumerate(order)
+                if model != against
+            ]
+    return pd.DataFrame(rows).round(4)
+
+
+def picture(each: pd.DataFrame, pairs: list[tuple[str, str]]) -> Figure:
+    """Draw, for each pair of rows, the difference in sAUC of every video over how much moves in it."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+        axes = figure.subplots(1, len(pairs), squeeze=False)[0]
+        for axis, (first, second) in zip(axes, pairs, strict=True):
+            axis.axhline(0, color="0.7", lw=0.6)
+            gain = each[f"sauc_{first}"] - each[f"sauc_{second}"]
+            moved = each["camera_px"] + each["objects_px"]
+            for kind, colour in COLOURS.items():
+                here = each["kind"] == kind
+                axis.scatter(moved[here], gain[here], s=10, color=colour, label=kind)
+            for place in [*gain.nlargest(3).index, *gain.nsmallest(3).index]:
+                axis.annotate(
+                    each["video"][place],
+                    (moved[place], gain[place]),
+                    xytext=(3, 2),
+                    textcoords="offset points",
+                    fontsize=5,
+                )
+            axis.set_xscale("log")
+            axis.set_xlabel("motion (camera + objects), px of 160 per frame")
+            axis.set_title(f"sAUC: {LABELS.get(first, first)} minus {LABELS.get(second, second)}")
+        axes[0].legend()
+    return figure
+
+
+def main() -> None:
+    """Aggregate, print and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--results", type=Path, help="results/{ds}, if elsewhere")
+    parser.add_argument("--scores", type=Path, required=True, help="--out of kfold.py")
+    parser.add_argument("--kinds", type=Path, required=True, help="CSV with columns video and kind")
+    parser.add_argument("--against", default="lite", help="row that the others are compared with per kind")
+    parser.add_argument(
+        "--pairs", nargs="+", default=["lite:early_aug", "lite:lite_no_flow", "early:spatial"],
+        help="drawn: first minus second, where both have scores",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    config = load(arguments.config)
+    plan = Plan(config)
+    results = arguments.results or Path("results") / plan.ds
+    runs = {
+        folder.name: sorted(int(seed.name.removeprefix("seed")) for seed in folder.glob("seed*"))
+        for folder in sorted((arguments.scores / "scores").iterdir())
+    }
+    order = sorted(runs, key=lambda name: (name in ("centre", "human"), name))
+    scores = load_scores(arguments.scores, runs, plan.videos)
+    table = summary(scores, order, plan.ds, config.table)
+    kinds = pd.read_csv(arguments.kinds).set_index("video")["kind"]
+    means = per_video(scores, order)
+    kind_table = by_kind(means, kinds, arguments.against, config.table)
+    each = pd.DataFrame(
+        [{"video": video, "kind": kinds[video], **motion(results, video)} for video in plan.videos]
+    )
+    for metric in ("sauc", "chi2"):
+        values = by_video(means, metric)[order].add_prefix(f"{metric}_")
+        each = each.merge(values, left_on="video", right_index=True)
+    written = {
+        "kfold": table,
+        "kfold_differences": differences(scores, order, config.table),
+        "kfold_kinds": kind_table,
+        "kfold_motion": each,
+    }
+    for name, one in written.items():
+        write_text(arguments.out / f"{name}.csv", one.round(4).to_csv(index=False, lineterminator="\n"))
+    pairs = [tuple(pair.split(":", 1)) for pair in arguments.pairs]
+    drawn = picture(each, [(first, second) for first, second in pairs if {first, second} <= set(runs)])
+    drawn.savefig(arguments.out / "figures" / "kfold.png", metadata={"Software": None})
+    shown = ["model", "seeds", "n_videos", "n_frames", "n_skipped", *METRICS]
+    print(table[shown].round(3).to_string(index=False))
+    print(kind_table[kind_table["metric"] == "sauc"].to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
