@@ -86,6 +86,7 @@ rule downloads:
     """Every download: of the data set, the initial weights and the baselines; what needs a network, and nothing else."""
     input:
         smk_plan.downloads(),
+        smk_still.downloads() if smk_still and smk_plan.starts_from_stills() else [],
 
 
 rule data:

@@ -109,6 +109,37 @@ def test_wrong_own_keys_are_refused(own, message):
         parse({"models": {"lite": {"arch": "lite", **own}}})
 
 
+STILL = {"plain": {"arch": "spatial"}, "moved": {"arch": "spatial", "start": "video"}}
+
+
+@pytest.mark.parametrize(
+    ("start", "arch", "message"),
+    [
+        ("nobody", "spatial", r"models\.x\.start: there is no nobody in section transfer\.models"),
+        ("plain", "early", r"models\.x\.start: plain is of arch spatial, not early"),
+        (
+            "moved",
+            "spatial",
+            r"models\.x\.start: moved must be trained on still images, and not start from videos",
+        ),
+        ("plain", "spatial", None),
+    ],
+)
+def test_a_model_may_start_from_still_images(start, arch, message):
+    """But not from a net that starts from videos itself: each would wait for the other."""
+    given = {
+        "models": {"video": {"arch": "spatial"}, "x": {"arch": arch, "start": start}},
+        "transfer": {"models": STILL},
+    }
+    if message is None:
+        assert parse(given).models["x"].start == "plain"
+        return
+    with pytest.raises(ConfigError, match=message):
+        parse(given)
+    with pytest.raises(ConfigError, match=r"models\.x\.start: there is no"):
+        parse({"models": given["models"]})
+
+
 def test_unreadable_file(tmp_path):
     """A missing file, broken YAML and a list each name the file."""
     (tmp_path / "broken.yaml").write_text("a: [1,")

@@ -630,6 +630,36 @@ def test_table3_of_osie(here):
             assert not any("test_0" in str(path) for path in job.input)
 
 
+def test_a_net_that_starts_from_still_images(here):
+    """Table 1 then waits for the still images, and each seed for the net of its own seed; other nets do not."""
+    first = {"arch": "spatial", "net": {"width": 0.25}, "train": {"max_iters": 3}}
+    jobs = planned(
+        here,
+        "hevc33",
+        ["results/table1.csv"],
+        models={
+            "spatial": {"arch": "spatial", "start": "first", "net": {"width": 0.25}},
+            "early": {"arch": "early"},
+        },
+        transfer={"models": {"first": first}},
+    )
+    found = count(jobs)
+    seeds = load(ROOT / "config" / "hevc33.yaml").seeds
+    assert (found["train"], found["finetune"], found["still_evaluate"]) == (6 * len(seeds), len(seeds), 0)
+    for job in jobs:
+        if job.rule.name == "finetune":
+            told = json.loads(job.params.cfg)
+            assert (told["net"]["width"], told["net"]["init"], told["train"]["max_iters"]) == (0.25, "he", 3)
+        elif job.rule.name == "train":
+            wanted = f"results/osie/models/first/seed{job.wildcards.seed}/model.safetensors"
+            starts = job.wildcards.model == "spatial"
+            assert [str(path) for path in job.input if "osie" in str(path)] == ([wanted] if starts else [])
+            assert json.loads(job.params.cfg)["net"]["init"] == (wanted if starts else "he")
+            assert "start" not in job.params.model
+    everything = outputs(planned(here, "hevc33", ["downloads"]), "download_all")
+    assert not any("osie" in path for path in everything)
+
+
 def test_table3_of_salicon(here):
     """The paper's: Walker et al.'s codebook, SalNet's weights for Deep Conv, the blind shards only on request."""
     jobs = planned(here, "diem", ["results/table3.csv"], dataset={"split": "stavis17"})
@@ -653,6 +683,9 @@ def test_table3_of_salicon(here):
         ({"models": {"x": {"arch": "early", "start": "spatial"}}}, "is of arch spatial, not early"),
         ({"models": {"human": {"arch": "early"}}}, "taken by a floor"),
         ({"models": {"x": {"arch": "spatial", "start": "salnet"}}}, "needs net.width 1.0"),
+        ({"models": {"x": {"arch": "spatial", "net": {"wide": 1}}}}, r"transfer\.models\.x: wide"),
+        ({"models": {"x": {"arch": "lite"}}}, r"transfer\.models\.x: arch lite gives logarithms"),
+        ({"train": {"loss": "kld"}}, r"train\.loss kld does not go with net\.coding salnet"),
     ],
 )
 def test_what_is_wrong_is_told_by_table3_alone(transfer, problem):

@@ -35,6 +35,7 @@ from dynsal.config_sections import (
     NetConfig,
     PrepareConfig,
     Section,
+    overridden,
 )
 from dynsal.config_train import ModelConfig, TrainConfig
 from dynsal.config_transfer import StaticFlowConfig, TransferConfig
@@ -171,7 +172,8 @@ class Config(Section):
             if name in others
         ]
         for name, model in self.models.items():
-            problems += self._override_problems(name)
+            own = ((self.net, model.net), (self.train, model.train))
+            problems += override_problems(f"models.{name}", model.arch, *own) + self._start_problems(name)
             if len(set(model.augment)) != len(model.augment) or not model.augment:
                 problems.append(
                     f"models.{name}.augment: {model.augment} must name each factor once, at least one"
@@ -194,25 +196,41 @@ class Config(Section):
             If its own keys are unknown or their values wrong, which a parsed configuration has been checked for.
         """
         model = self.models[name]
-        net, train = (
-            json.dumps({**shared.model_dump(mode="json"), **own})
-            for shared, own in ((self.net, model.net), (self.train, model.train))
-        )
-        return NetConfig.model_validate_json(net), TrainConfig.model_validate_json(train)
+        return overridden(self.net, model.net), overridden(self.train, model.train)
 
-    def _override_problems(self, name: str) -> list[str]:
-        try:
-            net, train = self.of_model(name)
-        except ValidationError as error:
-            return [
-                f"models.{name}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-                for item in error.errors()
-            ]
-        if (train.loss == "euclidean") != (net.coding == "salnet"):
-            return [f"models.{name}: train.loss {train.loss} does not go with net.coding {net.coding}"]
-        if self.models[name].arch == "lite" and net.coding != "log_density":
-            return [f"models.{name}: arch lite gives logarithms of densities; set net.coding log_density"]
-        return []
+    def _start_problems(self, name: str) -> list[str]:
+        """Return what is wrong with where a model starts: it must be a net that learns from still images alone."""
+        model = self.models[name]
+        if model.start is None:
+            return []
+        still = self.transfer.models.get(model.start) if self.transfer else None
+        if still is None:
+            problem = f"there is no {model.start} in section transfer.models"
+        elif still.arch != model.arch:
+            problem = f"{model.start} is of arch {still.arch}, not {model.arch}"
+        elif still.start in self.models or not still.finetune:
+            problem = f"{model.start} must be trained on still images, and not start from videos"
+        else:
+            return []
+        return [f"models.{name}.start: {problem}"]
+
+
+def override_problems(
+    where: str, arch: str, net: tuple[NetConfig, dict[str, Any]], train: tuple[TrainConfig, dict[str, Any]]
+) -> list[str]:
+    """Return what is wrong with a net's own keys: each pair is a shared section and what replaces keys of it."""
+    try:
+        net_cfg, train_cfg = overridden(*net), overridden(*train)
+    except ValidationError as error:
+        return [
+            f"{where}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors()
+        ]
+    if (train_cfg.loss == "euclidean") != (net_cfg.coding == "salnet"):
+        return [f"{where}: train.loss {train_cfg.loss} does not go with net.coding {net_cfg.coding}"]
+    if arch == "lite" and net_cfg.coding != "log_density":
+        return [f"{where}: arch lite gives logarithms of densities; set net.coding log_density"]
+    return []
 
 
 RESERVED = ("centre", "uniform", "mean_map", "human", "oracle")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import operator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,6 +17,21 @@ class Section(BaseModel):
     """Unknown keys are refused and numbers must be numbers: YAML reads ``1e-3`` as text, so write ``1.0e-3``."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def overridden(section: AnySection, own: dict[str, Any]) -> AnySection:
+    """Return a section with some of its keys replaced.
+
+    Raises
+    ------
+    ValidationError
+        If a key is unknown or a value wrong.
+    """
+    values = json.dumps({**section.model_dump(mode="json"), **own})
+    return type(section).model_validate_json(values)
 
 
 class DatasetConfig(Section):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from dynsal.config_sections import Count, Positive, Section
+from dynsal.config_sections import Count, Name, Positive, Section
 
 
 class OptimiserConfig(Section):
@@ -83,6 +83,12 @@ class ModelConfig(Section):
         exclude_if=operator.not_,
         description="Half-life in seconds of an exponential average over the maps of a video, from its start to each frame; "
         "0 treats every frame by itself.",
+    )
+    start: Name | None = Field(
+        None,
+        exclude_if=operator.not_,
+        description="Weights to start from: a net of section `transfer.models`, as trained on the still images with the same "
+        "seed; it must have the same arch, and not start from videos itself. `null`: as `net.init` says.",
     )
     net: dict[str, Any] = Field(
         {},

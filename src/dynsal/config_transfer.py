@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -80,8 +81,8 @@ class StaticFlowConfig(Section):
 class StillModelConfig(Section):
     """One net of Table 3."""
 
-    arch: Literal["spatial", "late", "early", "shallow"] = Field(
-        description="Architecture: those of the paper, or `shallow`, Pan et al.'s Shallow Conv."
+    arch: Literal["spatial", "late", "early", "shallow", "lite"] = Field(
+        description="Architecture: those of the paper, `shallow`, Pan et al.'s Shallow Conv, or `lite`, our own."
     )
     start: Name | None = Field(
         None,
@@ -93,6 +94,12 @@ class StillModelConfig(Section):
         description="What a net that looks at flow gets: the motion predicted from the image, or zero everywhere.",
     )
     finetune: bool = Field(True, description="Whether to train on the still images at all.")
+    net: dict[str, Any] = Field(
+        {}, exclude_if=operator.not_, description="Keys of section `net` in which this net differs."
+    )
+    train: dict[str, Any] = Field(
+        {}, exclude_if=operator.not_, description="Keys of `transfer.train` in which this net differs."
+    )
 
 
 _MODELS = {

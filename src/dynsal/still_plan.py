@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from dynsal import layout
-from dynsal.config import RESERVED, BaselinesConfig, Config, ConfigError
+from dynsal.config import RESERVED, BaselinesConfig, Config, ConfigError, override_problems
+from dynsal.config_sections import overridden
 from dynsal.config_transfer import StillModelConfig, TransferConfig
 from dynsal.nets import REGISTRY
 from dynsal.workflow import Plan
@@ -35,10 +36,9 @@ def _problems(config: Config, transfer: TransferConfig) -> list[str]:
         for name in names
         if name in RESERVED
     ]
-    loss = (transfer.train or config.train).loss
-    if (loss == "euclidean") != (config.net.coding == "salnet"):
-        problems.append(f"transfer.train.loss: {loss} does not go with net.coding {config.net.coding}")
     for name, still in transfer.models.items():
+        own = ((config.net, still.net), (transfer.train or config.train, still.train))
+        problems += override_problems(f"transfer.models.{name}", still.arch, *own)
         start = config.models.get(still.start or "")
         if still.start in layout.PUBLISHED_WEIGHTS:
             if config.net.width != 1.0:
@@ -116,8 +116,14 @@ class StillPlan(Plan):
         ]
 
     def net_params(self, name: str, seed: int | str) -> str:
-        """Return the sections that a training needs, with ``net.init`` naming the file that the net starts from."""
+        """Return the sections that a training needs, ``net`` and ``train`` being the net's own.
+
+        ``net.init`` names the file that the net starts from.
+        """
         sections = json.loads(self.params("prepare", "gaze", "flow", "net", "train"))
+        own = self.model(name)
+        sections["net"] = overridden(self.config.net, own.net).model_dump(mode="json")
+        sections["train"] = overridden(self.config.train, own.train).model_dump(mode="json")
         sections["net"]["init"] = next(iter(self.start(name, seed)), "he")
         return json.dumps(sections, sort_keys=True)
 

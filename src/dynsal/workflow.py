@@ -86,11 +86,32 @@ class Plan:
         """Return sections of the configuration as one stable JSON string."""
         return stage_json(self.config, *sections)
 
-    def training_params(self, model: str) -> str:
-        """Return what a training depends on as one stable JSON string; ``net`` and ``train`` are the model's own."""
+    def training_params(self, model: str, seed: int | str) -> str:
+        """Return what a training depends on as one stable JSON string; ``net`` and ``train`` are the model's own.
+
+        ``net.init`` of a model that starts from a net trained on still images names its file.
+        """
         net, train = self.config.of_model(model)
         own = {"net": net.model_dump(mode="json"), "train": train.model_dump(mode="json")}
+        own["net"]["init"] = self._pretrained(model, seed) or net.init
         return json.dumps({**json.loads(self.params("prepare", "gaze", "flow")), **own}, sort_keys=True)
+
+    def initial_weights(self, model: str, seed: int | str) -> list[str]:
+        """Return the file of the weights that a training starts from; nothing for random ones."""
+        net, _ = self.config.of_model(model)
+        file = self._pretrained(model, seed) or layout.initial_weights(net.init)
+        return [file] if file else []
+
+    def _pretrained(self, model: str, seed: int | str) -> str | None:
+        """Return the file of the net, trained on still images with the same seed, that a model starts from, if it does."""
+        start, transfer = self.config.models[model].start, self.config.transfer
+        if start is None or transfer is None:
+            return None
+        return f"results/{originals.label(transfer.dataset)}/models/{start}/seed{seed}/model.safetensors"
+
+    def starts_from_stills(self) -> bool:
+        """Whether any model starts from a net that was trained on still images: they are then needed for Table 1."""
+        return any(model.start for model in self.config.models.values())
 
     def fields(self, **keys: Sequence[str]) -> str:
         """Return single keys of sections as one stable JSON string, for steps that use no others."""

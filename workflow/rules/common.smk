@@ -91,11 +91,6 @@ def smk_size(plan):
 smk_baseline_size = smk_size(smk_plan)
 
 
-def smk_init(wildcards):
-    net, _ = smk_plan.config.of_model(wildcards.model)
-    return layout.initial_weights(net.init) or []
-
-
 def smk_results(wildcards):
     return f"results/{DS}"
 

@@ -11,7 +11,7 @@ rule train:
         clips=lambda wildcards: smk_plan.training_clips(wildcards.model),
         gaze=smk_plan.paths("gaze", smk_plan.train),
         validation=[smk_plan.paths(step, smk_plan.validation) for step in ("frames", "flow", "gaze")],
-        init=smk_init,
+        init=lambda wildcards: smk_plan.initial_weights(wildcards.model, wildcards.seed),
     output:
         model="results/{ds}/models/{model}/seed{seed}/model.safetensors",
         history="results/{ds}/models/{model}/seed{seed}/history.csv",
@@ -26,9 +26,9 @@ rule train:
     resources:
         gpu=1,
     params:
-        cfg=lambda wildcards: smk_plan.training_params(wildcards.model),
+        cfg=lambda wildcards: smk_plan.training_params(wildcards.model, wildcards.seed),
         model=lambda wildcards: smk_plan.config.models[wildcards.model].model_dump_json(
-            exclude={"net", "train"}
+            exclude={"net", "train", "start"}
         ),
         videos=smk_plan.train,
         validation=smk_plan.validation,

@@ -161,7 +161,7 @@ rule finetune:
         gpu=1,
     params:
         cfg=lambda wildcards: smk_still.net_params(wildcards.net, wildcards.seed),
-        model=lambda wildcards: smk_still.model(wildcards.net).model_dump_json(),
+        model=lambda wildcards: smk_still.model(wildcards.net).model_dump_json(exclude={"net", "train"}),
         shards=smk_still.train,
         validation=smk_still.validation,
         results=smk_still_results,
