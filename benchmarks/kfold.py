@@ -7,8 +7,9 @@ video, and a verdict hangs on all of them instead of the test split. Score files
 ``--floors`` scores the centre and the halves of the viewers instead. `kfold_table.py` makes tables of them.
 
 The recipe must not be chosen by this: see `lite_search.py`, which does so on the training videos.
-The data must be there: ``snakemake --configfile config/hevc33.yaml data flows`` and, for nets with ``augment``, their copies
-of all videos, which this makes where they are missing.
+The data must be there: ``snakemake --configfile config/hevc33.yaml data flows``. For nets with ``augment``, copies of videos
+that are missing are made; nets that start from still images (``models.<name>.start``) need their files
+(``results/osie/models/<start>/seed<n>/model.safetensors`` is a target), which have seen no video.
 
 Example: ``python benchmarks/kfold.py --config config/hevc33.yaml --out kfold --model lite --row lite_tuned
 --set models.lite.net.lite.backbone=tuned``
@@ -48,9 +49,11 @@ from dynsal.workflow import Plan
 
 
 def trained(config: Config, name: str, results: Path, videos: list[str], seed: int) -> Predictor:
-    """Train a model of the configuration on some videos."""
+    """Train a model of the configuration on some videos, from where it starts."""
     model = config.models[name]
     net_cfg, train_cfg = config.of_model(name)
+    if files := Plan(config).initial_weights(name, seed):
+        net_cfg = net_cfg.model_copy(update={"init": files[0]})
     samples = ClipSamples(sources(results, videos, model.augment), config.gaze, REGISTRY[model.arch].inputs)
     net = build(model.arch, net_cfg, seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -75,12 +78,28 @@ def inputs(
                 yield index, frames.bgr(place), flow.flow(place).astype(np.float32)
 
 
-def evaluated(predictor: Predictor, results: Path, reference: Reference) -> pd.DataFrame:
-    """Score a net on one video, as rule evaluate does."""
+def evaluated(
+    predictor: Predictor, results: Path, reference: Reference
+) -> tuple[pd.DataFrame, NDArray[np.floating]]:
+    """Score a net on one video, as rule evaluate does; return the scores, and the map of the middle frame for pictures."""
     with Clip(results / "frames" / f"{reference.video}.h5") as clip:
         fps = float(clip.attrs["source_fps"])
     items = inputs(results, reference.video, set(reference.frames.tolist()))
-    return score_video(reference, fitted(predictor.predict_stream(items, 8, fps), reference.size))
+    middle, shown = middle_frame(reference), []
+
+    def seen() -> Iterator[tuple[int, NDArray[np.floating]]]:
+        for index, saliency in fitted(predictor.predict_stream(items, 8, fps), reference.size):
+            if index == middle:
+                shown.append(saliency)
+            yield index, saliency
+
+    return score_video(reference, seen()), shown[0]
+
+
+def middle_frame(reference: Reference) -> int:
+    """Return the frame of a video that pictures show: the middle one of those with gaze."""
+    fixated = [frame for frame in reference.frames.tolist() if frame in reference.points]
+    return int(fixated[len(fixated) // 2])
 
 
 def make_copies(config: Config, results: Path, videos: list[str], factors: list[int]) -> None:
@@ -95,6 +114,11 @@ def make_copies(config: Config, results: Path, videos: list[str], factors: list[
                 "--out", *(results / "augmented" / f"x{f}" / f"{video}.h5" for f in missing),
             ]  # fmt: skip
             subprocess.run([str(word) for word in words], check=True)
+
+
+def map_path(out: Path, row: str, seed: int, video: str) -> Path:
+    """Return the file with one map of a video."""
+    return out / "maps" / row / f"seed{seed}" / f"{video}.npy"
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
@@ -159,12 +183,14 @@ def main() -> None:
             seen = [video for video in plan.videos if video not in held_out]
             predictor = trained(config, arguments.model, seen_in, seen, seed)
             spent = time.perf_counter() - start
-            tables = {video: evaluated(predictor, seen_in, references[video]) for video in held_out}
-            for video, table in tables.items():
+            found = {video: evaluated(predictor, seen_in, references[video]) for video in held_out}
+            for video, (table, shown) in found.items():
+                with atomic(map_path(arguments.out, row, seed, video)) as part, part.open("wb") as stream:
+                    np.save(stream, shown.astype(np.float32))
                 write(table, paths[video])
-            mean = np.mean([table["sauc"].mean() for table in tables.values()])
+            mean = np.mean([table["sauc"].mean() for table, _ in found.values()])
             print(
-                f"{row}, seed {seed}, fold {number}: sAUC {mean:.3f} on {len(tables)} videos; "
+                f"{row}, seed {seed}, fold {number}: sAUC {mean:.3f} on {len(found)} videos; "
                 f"{spent:.0f} s of training, {time.perf_counter() - start:.0f} s in all",
                 flush=True,
             )

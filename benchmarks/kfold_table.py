@@ -3,7 +3,8 @@
 Reads the score files of `kfold.py`, and a list of the videos with their kind (``docs/results/hevc33/kinds.csv``, told by eye).
 Writes ``kfold.csv`` (one row per net, as in Table 1), ``kfold_differences.csv`` (every two rows, all metrics),
 ``kfold_kinds.csv`` (differences to one rival per kind of video), ``kfold_motion.csv`` (per video: how much camera and objects
-move, by the optical flow, and the score of every row) and ``figures/kfold.png``. Intervals: 95 %, percentile bootstrap over
+move, by the optical flow, and the score of every row), ``figures/kfold_motion.png`` (a row's gain over that motion) and
+``figures/kfold_<row>.jpg`` (the videos where a row gains and loses most). Intervals: 95 %, percentile bootstrap over
 videos. Frames that a row could not score count for none.
 
 Example: ``python benchmarks/kfold_table.py --config config/hevc33.yaml --scores kfold --against lite
@@ -18,20 +19,27 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from kfold import map_path, middle_frame
 from matplotlib.figure import Figure
 
 from dynsal.camera_motion import camera_field
 from dynsal.clips import Clip
-from dynsal.config import TableConfig, load
-from dynsal.figures.style import BLUE, GREEN, LABELS, ORANGE, STYLE, VERMILION, WIDTH
+from dynsal.config import Config, TableConfig, load
+from dynsal.examples import view
+from dynsal.figures import save
+from dynsal.figures.grids import FLOW, FRAME, TRUTH, Example, compared
+from dynsal.figures.style import BLUE, GREEN, ORANGE, STYLE, VERMILION, WIDTH, label, short_name
 from dynsal.fileio import write_text
 from dynsal.metrics import METRICS
+from dynsal.references import load_references
 from dynsal.statistics import by_video, paired_differences
 from dynsal.tables import differences, load_scores, per_video, summary
 from dynsal.workflow import Plan
 
 EVERY = 5
 """Fields looked at for the motion of a video: every n-th."""
+SHOWN = 3
+"""Videos at either end."""
 COLOURS = {"faces": BLUE, "moving camera": VERMILION, "moving objects": GREEN, "screen content": ORANGE}
 
 
@@ -100,9 +108,39 @@ def picture(each: pd.DataFrame, pairs: list[tuple[str, str]]) -> Figure:
                 )
             axis.set_xscale("log")
             axis.set_xlabel("motion (camera + objects), px of 160 per frame")
-            axis.set_title(f"sAUC: {LABELS.get(first, first)} minus {LABELS.get(second, second)}")
+            axis.set_title(f"sAUC: {label(first)} minus {label(second)}")
         axes[0].legend()
     return figure
+
+
+def save_jpeg(figure: Figure, path: Path) -> None:
+    """Write a picture full of photographs: a tenth of the PNG."""
+    figure.savefig(path, dpi=200, pil_kwargs={"quality": 85})
+
+
+def extremes(
+    arguments: argparse.Namespace,
+    config: Config,
+    each: pd.DataFrame,
+    pair: tuple[str, str],
+    videos: list[str],
+) -> Figure:
+    """Draw the middle frame of the videos where the first row of a pair gains and loses most in sAUC against the second."""
+    first, second = pair
+    gain = (each[f"sauc_{first}"] - each[f"sauc_{second}"]).set_axis(each["video"]).sort_values()
+    references = load_references(arguments.results, videos, config.gaze, config.evaluate)
+    examples = []
+    for video in [*gain.index[-SHOWN:][::-1], *gain.index[:SHOWN][::-1]]:
+        seen = view(arguments.results, video, middle_frame(references[video]), config.gaze)
+        maps = {row: np.load(map_path(arguments.scores, row, 0, video)) for row in pair}
+        row = each.set_index("video").loc[video]
+        scores = {name: float(row[f"sauc_{name}"]) for name in pair}
+        examples.append(Example(f"{gain[video]:+.2f}: {short_name(video)}", *seen, maps=maps, scores=scores))
+    rule = (
+        f"The {SHOWN} videos with the largest and the {SHOWN} with the smallest difference in sAUC; middle frame, seed 0. "
+        "Scores are means over the video and all seeds."
+    )
+    return compared(examples, [FRAME, FLOW, TRUTH, *pair], rule)
 
 
 def main() -> None:
@@ -123,7 +161,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config = load(arguments.config)
     plan = Plan(config)
-    results = arguments.results or Path("results") / plan.ds
+    arguments.results = arguments.results or Path("results") / plan.ds
     runs = {
         folder.name: sorted(int(seed.name.removeprefix("seed")) for seed in folder.glob("seed*"))
         for folder in sorted((arguments.scores / "scores").iterdir())
@@ -135,7 +173,7 @@ def main() -> None:
     means = per_video(scores, order)
     kind_table = by_kind(means, kinds, arguments.against, config.table)
     each = pd.DataFrame(
-        [{"video": video, "kind": kinds[video], **motion(results, video)} for video in plan.videos]
+        [{"video": video, "kind": kinds[video], **motion(arguments.results, video)} for video in plan.videos]
     )
     for metric in ("sauc", "chi2"):
         values = by_video(means, metric)[order].add_prefix(f"{metric}_")
@@ -149,8 +187,11 @@ def main() -> None:
     for name, one in written.items():
         write_text(arguments.out / f"{name}.csv", one.round(4).to_csv(index=False, lineterminator="\n"))
     pairs = [tuple(pair.split(":", 1)) for pair in arguments.pairs]
-    drawn = picture(each, [(first, second) for first, second in pairs if {first, second} <= set(runs)])
-    drawn.savefig(arguments.out / "figures" / "kfold.png", metadata={"Software": None})
+    drawable = [(first, second) for first, second in pairs if {first, second} <= set(runs)]
+    save(picture(each, drawable), [arguments.out / "figures" / "kfold_motion.png"])
+    for pair in drawable:
+        drawn = extremes(arguments, config, each, pair, plan.videos)
+        save_jpeg(drawn, arguments.out / "figures" / f"kfold_{pair[0]}_{pair[1]}.jpg")
     shown = ["model", "seeds", "n_videos", "n_frames", "n_skipped", *METRICS]
     print(table[shown].round(3).to_string(index=False))
     print(kind_table[kind_table["metric"] == "sauc"].to_string(index=False))

@@ -52,6 +52,8 @@ LABELS = {
     "late": "Late fusion",
     "early": "Early fusion",
     "early_aug": "Early + aug.",
+    "lite": "Lite",
+    "lite_stills": "Lite, stills only",
     "early_no_motion": "Early, no motion",
     "early_scratch": "Early from scratch",
     "early_video": "Early, videos only",
