@@ -1,11 +1,10 @@
-"""Tables of a cross-validation: means, paired differences, and where motion and memory help.
+"""Tables of a cross-validation: means, paired differences, per kind of video and per video.
 
 Reads the score files of `kfold.py`, and a list of the videos with their kind (``docs/results/hevc33/kinds.csv``, told by eye).
 Writes ``kfold.csv`` (one row per net, as in Table 1), ``kfold_differences.csv`` (every two rows, all metrics),
-``kfold_kinds.csv`` (differences to one rival per kind of video), ``kfold_motion.csv`` (per video: how much camera and objects
-move, by the optical flow, and the score of every row), ``figures/kfold_motion.png`` (a row's gain over that motion) and
-``figures/kfold_<row>.jpg`` (the videos where a row gains and loses most). Intervals: 95 %, percentile bootstrap over
-videos. Frames that a row could not score count for none.
+``kfold_kinds.csv`` (differences to one row per kind of video), ``kfold_videos.csv`` (per video: how much camera and objects
+move, by the optical flow, and the score of every row) and ``figures/kfold.jpg`` (the videos where a row gains and loses most
+against a rival). Intervals: 95 %, percentile bootstrap over videos. Frames that a row could not score count for none.
 
 Example: ``python benchmarks/kfold_table.py --config config/hevc33.yaml --scores kfold --against lite
 --kinds docs/results/hevc33/kinds.csv --out docs/results/hevc33``
@@ -16,7 +15,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from kfold import map_path, middle_frame
@@ -26,9 +24,8 @@ from dynsal.camera_motion import camera_field
 from dynsal.clips import Clip
 from dynsal.config import Config, TableConfig, load
 from dynsal.examples import view
-from dynsal.figures import save
 from dynsal.figures.grids import FLOW, FRAME, TRUTH, Example, compared
-from dynsal.figures.style import BLUE, GREEN, ORANGE, STYLE, VERMILION, WIDTH, label, short_name
+from dynsal.figures.style import short_name
 from dynsal.fileio import write_text
 from dynsal.metrics import METRICS
 from dynsal.references import load_references
@@ -40,7 +37,6 @@ EVERY = 5
 """Fields looked at for the motion of a video: every n-th."""
 SHOWN = 3
 """Videos at either end."""
-COLOURS = {"faces": BLUE, "moving camera": VERMILION, "moving objects": GREEN, "screen content": ORANGE}
 
 
 def motion(results: Path, video: str) -> dict[str, float]:
@@ -86,36 +82,11 @@ def by_kind(means: pd.DataFrame, kinds: pd.Series, against: str, config: TableCo
     return pd.DataFrame(rows).round(4)
 
 
-def picture(each: pd.DataFrame, pairs: list[tuple[str, str]]) -> Figure:
-    """Draw, for each pair of rows, the difference in sAUC of every video over how much moves in it."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
-        axes = figure.subplots(1, len(pairs), squeeze=False)[0]
-        for axis, (first, second) in zip(axes, pairs, strict=True):
-            axis.axhline(0, color="0.7", lw=0.6)
-            gain = each[f"sauc_{first}"] - each[f"sauc_{second}"]
-            moved = each["camera_px"] + each["objects_px"]
-            for kind, colour in COLOURS.items():
-                here = each["kind"] == kind
-                axis.scatter(moved[here], gain[here], s=10, color=colour, label=kind)
-            for place in [*gain.nlargest(3).index, *gain.nsmallest(3).index]:
-                axis.annotate(
-                    each["video"][place],
-                    (moved[place], gain[place]),
-                    xytext=(3, 2),
-                    textcoords="offset points",
-                    fontsize=5,
-                )
-            axis.set_xscale("log")
-            axis.set_xlabel("motion (camera + objects), px of 160 per frame")
-            axis.set_title(f"sAUC: {label(first)} minus {label(second)}")
-        axes[0].legend()
-    return figure
-
-
-def save_jpeg(figure: Figure, path: Path) -> None:
-    """Write a picture full of photographs: a tenth of the PNG."""
-    figure.savefig(path, dpi=200, pil_kwargs={"quality": 85})
+def with_motion(results: Path, kinds: pd.Series) -> pd.DataFrame:
+    """Return one row per video: its name, its kind and how much moves in it."""
+    return pd.DataFrame(
+        [{"video": video, "kind": kind, **motion(results, str(video))} for video, kind in kinds.items()]
+    )
 
 
 def extremes(
@@ -153,10 +124,7 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, required=True, help="--out of kfold.py")
     parser.add_argument("--kinds", type=Path, required=True, help="CSV with columns video and kind")
     parser.add_argument("--against", default="lite", help="row that the others are compared with per kind")
-    parser.add_argument(
-        "--pairs", nargs="+", default=["lite:early_aug", "lite:lite_no_flow", "early:spatial"],
-        help="drawn: first minus second, where both have scores",
-    )  # fmt: skip
+    parser.add_argument("--rival", default="early_aug", help="row that it is drawn beside")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     config = load(arguments.config)
@@ -172,9 +140,7 @@ def main() -> None:
     kinds = pd.read_csv(arguments.kinds).set_index("video")["kind"]
     means = per_video(scores, order)
     kind_table = by_kind(means, kinds, arguments.against, config.table)
-    each = pd.DataFrame(
-        [{"video": video, "kind": kinds[video], **motion(arguments.results, video)} for video in plan.videos]
-    )
+    each = with_motion(arguments.results, kinds.reindex(plan.videos))
     for metric in ("sauc", "chi2"):
         values = by_video(means, metric)[order].add_prefix(f"{metric}_")
         each = each.merge(values, left_on="video", right_index=True)
@@ -182,16 +148,12 @@ def main() -> None:
         "kfold": table,
         "kfold_differences": differences(scores, order, config.table),
         "kfold_kinds": kind_table,
-        "kfold_motion": each,
+        "kfold_videos": each,
     }
     for name, one in written.items():
         write_text(arguments.out / f"{name}.csv", one.round(4).to_csv(index=False, lineterminator="\n"))
-    pairs = [tuple(pair.split(":", 1)) for pair in arguments.pairs]
-    drawable = [(first, second) for first, second in pairs if {first, second} <= set(runs)]
-    save(picture(each, drawable), [arguments.out / "figures" / "kfold_motion.png"])
-    for pair in drawable:
-        drawn = extremes(arguments, config, each, pair, plan.videos)
-        save_jpeg(drawn, arguments.out / "figures" / f"kfold_{pair[0]}_{pair[1]}.jpg")
+    drawn = extremes(arguments, config, each, (arguments.against, arguments.rival), plan.videos)
+    drawn.savefig(arguments.out / "figures" / "kfold.jpg", dpi=200, pil_kwargs={"quality": 85})
     shown = ["model", "seeds", "n_videos", "n_frames", "n_skipped", *METRICS]
     print(table[shown].round(3).to_string(index=False))
     print(kind_table[kind_table["metric"] == "sauc"].to_string(index=False))

@@ -1,0 +1,138 @@
+"""What the parts of arch `lite` are worth, and on which videos: paired differences over the videos of a cross-validation.
+
+Reads the scores per video that ``lite_search.py --per-video`` wrote. The candidate named first is the whole net; every
+other one, and every other half-life of the memory, is compared with it, seed by seed averaged. Writes ``lite_ablation.csv``
+(differences, whole net minus candidate, over all videos and per kind, 95 % intervals by bootstrap over videos) and
+``figures/lite_parts.png`` (the gain by motion and by memory over how much moves in a video).
+
+Example: ``python benchmarks/lite_ablation.py --config config/hevc33.yaml --per-video lite_parts.csv
+--kinds docs/results/hevc33/kinds.csv --out docs/results/hevc33``
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from kfold_table import with_motion
+from lite_search import METRICS
+from matplotlib.figure import Figure
+
+from dynsal.config import TableConfig, load
+from dynsal.figures import save
+from dynsal.figures.style import BLUE, GREEN, ORANGE, STYLE, VERMILION, WIDTH
+from dynsal.fileio import write_text
+from dynsal.statistics import by_video, paired_differences
+from dynsal.workflow import Plan
+
+COLOURS = {"faces": BLUE, "moving camera": VERMILION, "moving objects": GREEN, "screen content": ORANGE}
+NAMED = 3
+"""Videos at either end whose names are written."""
+
+
+def variants(scores: pd.DataFrame, half_life: float) -> tuple[pd.DataFrame, str]:
+    """Return the scores with a column ``model`` that says how a row differs from the whole net, and the whole net's name."""
+    first = str(scores["candidate"].iloc[0])
+    words = set(first.split())
+
+    def name(candidate: str, memory: float) -> str:
+        own = set(candidate.split())
+        changed = [f"without {word}" for word in sorted(words - own)] + sorted(own - words)
+        changed += [] if memory == half_life else [f"memory={memory:g}"]
+        return ", ".join(changed) or "whole"
+
+    pairs = zip(scores["candidate"], scores["half_life"], strict=True)
+    return scores.assign(model=[name(*pair) for pair in pairs]), "whole"
+
+
+def differences(means: pd.DataFrame, whole: str, kinds: pd.Series, config: TableConfig) -> pd.DataFrame:
+    """Return the whole net minus every other row, per metric and kind of video."""
+    rows = []
+    for metric in METRICS:
+        values = by_video(means, metric)
+        order = list(values.columns)
+        for kind in ["all", *sorted(kinds.unique())]:
+            chosen = values if kind == "all" else values[kinds.reindex(values.index) == kind]
+            found = paired_differences(-chosen.to_numpy(), order.index(whole), config.resamples, config.seed)
+            rows += [
+                {
+                    "without": model,
+                    "metric": metric,
+                    "kind": kind,
+                    "score": chosen[model].mean(),
+                    "whole": chosen[whole].mean(),
+                    "gain": found.mean[k],
+                    "lo": found.low[k],
+                    "hi": found.high[k],
+                    "n_videos": found.n_videos[k],
+                    "seeds": means.loc[means["model"] == model, "seed"].nunique(),
+                }
+                for k, model in enumerate(order)
+                if model != whole
+            ]
+    return pd.DataFrame(rows)
+
+
+def picture(each: pd.DataFrame, gains: dict[str, pd.Series]) -> Figure:
+    """Draw gains per video (by name) over how much moves in a video."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+        axes = figure.subplots(1, len(gains), squeeze=False)[0]
+        moved = (each["camera_px"] + each["objects_px"]).set_axis(each["video"])
+        kinds = each.set_index("video")["kind"]
+        for axis, (title, gain) in zip(axes, gains.items(), strict=True):
+            axis.axhline(0, color="0.7", lw=0.6)
+            for kind, colour in COLOURS.items():
+                here = kinds.index[kinds == kind]
+                axis.scatter(moved[here], gain[here], s=10, color=colour, label=kind)
+            for video in [*gain.nlargest(NAMED).index, *gain.nsmallest(NAMED).index]:
+                axis.annotate(
+                    video, (moved[video], gain[video]), xytext=(3, 2), textcoords="offset points", fontsize=5
+                )
+            axis.set_xscale("log")
+            axis.set_xlabel("motion of camera and objects, pixels of 160 per frame")
+            axis.set_title(title)
+        axes[0].legend()
+    return figure
+
+
+def main() -> None:
+    """Compare, print and write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--results", type=Path, help="results/{ds}, if elsewhere")
+    parser.add_argument("--per-video", type=Path, required=True)
+    parser.add_argument("--kinds", type=Path, required=True, help="CSV with columns video and kind")
+    parser.add_argument("--half-life", type=float, default=0.1, help="of the whole net's memory")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    config = load(arguments.config)
+    plan = Plan(config)
+    kinds = pd.read_csv(arguments.kinds).set_index("video")["kind"].reindex(plan.videos)
+    means, whole = variants(pd.read_csv(arguments.per_video), arguments.half_life)
+    table = differences(means, whole, kinds, config.table)
+    write_text(arguments.out / "lite_ablation.csv", table.round(4).to_csv(index=False, lineterminator="\n"))
+    values = by_video(means, "sauc")
+    drawn = {
+        f"sAUC gained by {part}": values[whole] - values[row]
+        for part, row in (("motion", "models.lite.net.lite.motion=false"), ("memory", "memory=0"))
+    }
+    each = with_motion(arguments.results or Path("results") / plan.ds, kinds)
+    save(picture(each, drawn), [arguments.out / "figures" / "lite_parts.png"])
+    for kind in ("all", *COLOURS):
+        print(
+            table[(table["kind"] == kind) & table["metric"].isin(["sauc", "chi2", "cc"])]
+            .round(3)
+            .to_string(index=False)
+        )
+    moved = (each["camera_px"] + each["objects_px"]).set_axis(each["video"])
+    for title, gain in drawn.items():
+        print(f"{title}: rank correlation with motion {moved.corr(gain, method='spearman'):.2f}")
+
+
+if __name__ == "__main__":
+    main()
