@@ -52,7 +52,9 @@ def prepare(folder: Path) -> None:
         call("rescale", **common, out=frames)
         call("gaze", **common, frames=frames, out=folder / "gaze" / f"{video}.parquet")
         flow = folder / "flow" / f"{video}.h5"
-        call("flow", **common, frames=frames, estimator="farneback", direction="forward", out=flow)
+        call(
+            "flow", **common, frames=frames, estimator="farneback", direction="forward", processes=1, out=flow
+        )
     config = parse(TINY)
     facts_of_net = {
         "arch": "early",
@@ -447,7 +449,7 @@ def test_flow_of_another_video(results):
         "raw": results / "raw",
     }
     call("rescale", **other, out=results / "other.h5")
-    extra = {"estimator": "farneback", "direction": "forward"}
+    extra = {"estimator": "farneback", "direction": "forward", "processes": 1}
     call("flow", **other, **extra, frames=results / "other.h5", out=results / "otherflow.h5")
     shutil.copy(results / "otherflow.h5", flow)
     train_stage(results).refuses(flow, "does not match", "Delete both")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from dynsal.prepare import Frame
 
 Field = NDArray[np.float32]
 Estimator = Callable[[NDArray[np.uint8], NDArray[np.uint8]], Field]
+Found = TypeVar("Found")
 
 _SMALLEST = 16
 """Side in pixels below which the estimators' pyramids have no level to start from."""
@@ -46,11 +47,11 @@ def estimator(name: Literal["deepflow", "dis", "farneback"]) -> Estimator:
 
 def fields(
     frames: Iterable[Frame],
-    estimate: Estimator,
+    estimate: Callable[[NDArray[np.uint8], NDArray[np.uint8]], Found],
     direction: Literal["forward", "backward"],
     where: str = "the video",
-) -> Iterator[tuple[Frame, Field]]:
-    """Yield every kept frame with its flow field.
+) -> Iterator[tuple[Frame, Found]]:
+    """Yield every kept frame with its flow field, or whatever else ``estimate`` returns for a pair of grey frames.
 
     Forward: t to t+1 on the grid of frame t; the last frame of the video repeats the field before it. Backward:
     t to t-1 on the grid of frame t, which is causal; the first frame repeats the field after it.
@@ -62,7 +63,7 @@ def fields(
     """
     previous: tuple[Frame, NDArray[np.uint8]] | None = None
     before: tuple[Frame, NDArray[np.uint8]] | None = None
-    field: Field | None = None  # of the last pair, if anything needed it
+    found: Found | None = None  # of the last pair, if anything needed it
     for frame in frames:
         grey = np.asarray(cv2.cvtColor(frame.bgr, cv2.COLOR_BGR2GRAY), np.uint8)
         if min(grey.shape) < _SMALLEST:
@@ -79,14 +80,15 @@ def fields(
             else:
                 users = [one for one in (other if previous is None else None, frame) if one and one.kept]
                 pair = (grey, other_grey)
-            field = estimate(*pair) if users else None
+            found = estimate(*pair) if users else None
             for user in users:
-                yield user, np.asarray(field)
+                if found is not None:
+                    yield user, found
         previous, before = before, (frame, grey)
     if before is None or previous is None:
         raise DataError(where, "fewer than two frames, so it has no flow", "Remove it from the split list")
     if direction == "forward" and before[0].kept:
-        yield before[0], estimate(previous[1], before[1]) if field is None else field
+        yield before[0], estimate(previous[1], before[1]) if found is None else found
 
 
 def thinned_fields(

@@ -2,7 +2,7 @@
 
 
 rule flow:
-    """Optical flow between consecutive rescaled frames; one single-threaded process per video."""
+    """Optical flow between consecutive rescaled frames; as many single-threaded processes per video as it has threads."""
     input:
         script=smk_script("flow"),
         code=smk_code("flow", smk_dataset),
@@ -16,6 +16,8 @@ rule flow:
         "results/{ds}/benchmarks/flow/{video}.tsv"
     conda:
         "../../envs/data.yaml"
+    # Videos side by side are the better use of cores; `--set-threads flow=8` is for those longer than the wait.
+    threads: 1
     params:
         # Only what flow depends on: neither the bound (the loader's) nor the split, so that changing these recomputes nothing.
         cfg=smk_plan.fields(dataset=["name", "source"], prepare=["size"]),
@@ -24,5 +26,5 @@ rule flow:
         root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video:q} --raw {params.root:q} --frames {input.frames:q}"
-        " --estimator {params.estimator} --direction {params.direction} --params {params.cfg:q}"
+        " --estimator {params.estimator} --direction {params.direction} --processes {threads} --params {params.cfg:q}"
         " --out {output:q} --log {log:q}"

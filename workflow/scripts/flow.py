@@ -1,6 +1,7 @@
 """Optical flow between consecutive rescaled frames of a video, in one HDF5 file."""
 
 import argparse
+import contextlib
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from dynsal import script
 from dynsal.clips import Clip, create, describe, flow_step
 from dynsal.datasets import open_dataset
 from dynsal.errors import DataError
-from dynsal.flow import estimator, fields
+from dynsal.flow_processes import shared_fields
 from dynsal.prepare import wanted_frames, working_frames
 
 
@@ -26,8 +27,13 @@ def main(arguments: argparse.Namespace) -> None:
         kept, stride, step = clip.frames, int(clip.attrs["stride"]), int(clip.attrs["step"])
     decoded = dataset.open_frames(arguments.video, wanted_frames(stride, step, neighbours=True))
     frames = working_frames(decoded, params.prepare.size, stride, step)
-    pairs = fields(frames, estimator(arguments.estimator), arguments.direction, arguments.video)
-    with create(arguments.out, params.prepare.size, flow_step=flow_step(params.prepare.size[0])) as writer:
+    shared = shared_fields(
+        frames, arguments.estimator, arguments.direction, arguments.video, arguments.processes
+    )
+    with (
+        contextlib.closing(shared) as pairs,
+        create(arguments.out, params.prepare.size, flow_step=flow_step(params.prepare.size[0])) as writer,
+    ):
         for frame, field in tqdm(
             pairs, total=len(kept), desc=f"flow {arguments.video}", disable=None, leave=False
         ):
@@ -58,5 +64,6 @@ if __name__ == "__main__":
     parser.add_argument("--frames", type=Path, required=True, help="the video's rescaled clip")
     parser.add_argument("--estimator", choices=["deepflow", "dis", "farneback"], default="deepflow")
     parser.add_argument("--direction", choices=["forward", "backward"], default="forward")
+    parser.add_argument("--processes", type=int, default=1, help="that share the video's pairs of frames")
     parser.add_argument("--out", type=Path, required=True, help="HDF5 clip to write")
     script.run(main, parser.parse_args())
