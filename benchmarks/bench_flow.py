@@ -2,7 +2,8 @@
 
 The step decodes, rescales, computes the fields, rounds them to 1/16 px and writes them compressed; the bare loop turns
 the same frames grey and calls the estimator. Both use one thread per process. Compared in one process, and in one
-process per core over several videos, which is how the workflow runs it. Below: where the step's time goes.
+process per core over several videos, which is how the workflow runs it. Then one video by several processes, whose limit
+is the time of one process divided by their number; their start is counted. Below: where the step's time goes.
 
 python benchmarks/bench_flow.py --estimator dis --size 160 96
 python benchmarks/bench_flow.py --estimator deepflow --size 640 480 --frames 12 --repeats 3
@@ -18,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,10 +33,12 @@ from numpy.typing import NDArray
 from dynsal.clips import create, describe, flow_step
 from dynsal.device import usable_cpus
 from dynsal.flow import estimator, fields
+from dynsal.flow_processes import shared_fields
 from dynsal.prepare import working_frames
 from dynsal.video import decode
 
 TARGET = 0.95
+TARGET_SHARED = 0.9
 
 _frames: list[NDArray[np.uint8]] = []
 """The working frames, in memory; in this process and in every worker."""
@@ -65,6 +69,18 @@ def step(video: Path, size: tuple[int, int], count: int, name: Any, folder: Path
         "grey, estimate": pairs.seconds - frames.seconds,
         "round, compress, write": total - pairs.seconds,
     }
+
+
+def shared(video: Path, options: argparse.Namespace, name: Any, folder: Path, processes: int) -> None:
+    """Do the flow step's work on one video, by so many processes."""
+    size = tuple(options.size)
+    frames = working_frames(itertools.islice(decode(video), options.frames), size, 1, 1)
+    with (
+        closing(shared_fields(frames, name, "forward", video.name, processes)) as pairs,
+        create(folder / "shared.h5", size, flow_step=flow_step(size[0])) as writer,
+    ):
+        for frame, field in pairs:
+            writer.append(frame.index, frame.time, flow=field)
 
 
 def bare(name: Any) -> None:
@@ -101,6 +117,14 @@ def compare(options: argparse.Namespace, video: Path, folder: Path, name: str) -
         }
         times = interleaved(turns, options.repeats)
     row(f"{name}, {processes} processes, {videos} videos", times, count * videos)
+
+    if processes > 1:
+        turn = partial(shared, video, options, name, folder)
+        times = interleaved({"one": partial(turn, 1), "several": partial(turn, processes)}, options.repeats)
+        one, several = (1e3 * statistics.median(times[which]) / count for which in ("one", "several"))
+        ratio = median_ratio(times["one"], times["several"]) / processes
+        show(f"{name}, one video by {processes} processes", f"{several:.3f} ms", f"{one / processes:.3f} ms", ratio,
+             at_least(ratio, TARGET_SHARED))  # fmt: skip
 
     total = statistics.median(sum(seconds.values()) for seconds in parts)
     for part in parts[0]:

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 import yaml
 from helpers import (
+    ROOT,
     TINY,
     VIDEOS,
     call,
@@ -635,7 +636,7 @@ def test_killed_in_the_middle_of_flow(results):
     with subprocess.Popen(
         command("flow", *stage.words),
         cwd=results,
-        env=environment(),
+        env=environment(PYTHONPATH=str(ROOT / "src")),
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as process:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -15,10 +16,13 @@ import cv2
 import numpy as np
 import pytest
 from helpers import ROOT, environment
+from hypothesis import given
+from hypothesis import strategies as st
 from odd_videos import SIZE, damaged, moving, read, sound_packets, write
 from test_prediction import model
 
 from dynsal.cli import main
+from dynsal.commands.predict import chosen_shard, share
 from dynsal.evaluation import resize_map
 from dynsal.maps import MapFile
 
@@ -207,6 +211,41 @@ def test_folders_images_and_sequences(tmp_path, clip):
     assert len(shown) == 3
     assert predict("mixed/f*.png", *FAST, "--sequence", "--out", "x.mp4") == 0
     assert len(read("x.mp4")[1]) == 3
+
+
+@given(inputs=st.integers(0, 40), count=st.integers(1, 12))
+def test_shards_share_the_inputs_without_overlap(inputs, count):
+    shards = [
+        share(list(range(inputs)), *chosen_shard(f"{number}/{count}")) for number in range(1, count + 1)
+    ]
+    assert sorted(chain(*shards)) == list(range(inputs))
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+def test_all_shards_together_write_what_one_run_writes(tmp_path, capsys):
+    """Byte for byte, also where two inputs of one name fall into different shards; one shard gets nothing."""
+    (tmp_path / "in").mkdir()
+    for name, count in (("in/0.mp4", 3), ("in/0.mkv", 4), ("in/1.mp4", 2), ("9.mp4", 3)):
+        write(tmp_path / name, moving(count))
+    words = ["in", "9.mp4", *FAST, "--write", "csv,h5"]
+    assert predict(*words, "--out", "whole") == 0
+    told = []
+    for number in range(1, 6):
+        capsys.readouterr()
+        assert predict(*words, "--out", "shards", "--shard", f"{number}/5") == 0
+        told.append(capsys.readouterr().out)
+    assert [text.count("frame(s)") for text in told] == [1, 1, 1, 1, 0]
+    assert told[1].startswith("shard 2/5: 1 of 4 input(s)\n")
+    assert told[4] == "shard 5/5: none of 4 input(s)\n"
+    files = {path.name: path.read_bytes() for path in Path("whole").iterdir()}
+    assert {path.name: path.read_bytes() for path in Path("shards").iterdir()} == files
+    assert {"0.mkv.saliency.csv", "0.mp4.saliency.csv", "9.saliency.h5"} < set(files)
+
+
+@pytest.mark.parametrize("shard", ["0/4", "5/4", "1", "1/0", "-1/4", "a/b", "1/2/3", ""])
+def test_a_shard_that_is_none_is_refused(clip, shard, caplog):
+    assert predict(clip, *FAST, f"--shard={shard}") == 1
+    assert "--shard" in caplog.text
 
 
 def test_a_still_image_has_no_motion(tmp_path):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TypeVar
 
 from dynsal.errors import DataError
 from dynsal.model_choice import default_model, load
 
 log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
 
 BASELINES = (
     "gbvs", "itti", "pqft", "self_resemblance", "icl", "spectral_residual", "temporal_spectral", "rudoy", "rare_style",
@@ -83,6 +87,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sequence", action="store_true", help="images are the frames of a video (see below)"
     )
     parser.add_argument("--fps", default="25", help="of such a video (default: %(default)s)")
+    parser.add_argument(
+        "--shard",
+        default="1/1",
+        metavar="I/N",
+        help="predict every N-th input only, from the I-th on (1/N to N/N): one task of a job array of N",
+    )
     parser.add_argument("--lenient", action="store_true", help="damaged inputs are no reason for status 1")
     parser.add_argument(
         "--device",
@@ -111,6 +121,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     inputs = find_inputs(arguments.inputs, arguments.sequence, chosen_rate(arguments.fps))
     planned = plan(inputs, arguments.out, chosen_kinds(arguments.write))
+    number, count = chosen_shard(arguments.shard)
+    if count > 1:
+        # Names were chosen among all inputs, so that they are those of a run without shards.
+        found = len(inputs)
+        inputs, planned = share(inputs, number, count), share(planned, number, count)
+        print(f"shard {number}/{count}: {len(inputs) or 'none'} of {found} input(s)", flush=True)
+        if not inputs:
+            return 0
     if arguments.batch is not None and arguments.batch < 1:
         raise DataError("--batch", f"{arguments.batch} is no number of frames", "Give 1 or more")
     spare = max(1, usable_cpus() // 2)
@@ -187,6 +205,26 @@ def chosen_rate(text: str) -> Fraction:
     if not 0 < rate <= 1000:
         raise DataError("--fps", f"{text!r} is no rate", "Give frames per second, such as 25 or 30000/1001")
     return rate
+
+
+def chosen_shard(text: str) -> tuple[int, int]:
+    """Return which of how many shards, counted from 1.
+
+    Raises
+    ------
+    DataError
+        If the text does not say so.
+    """
+    found = re.fullmatch(r"(\d+)/(\d+)", text, re.ASCII)
+    number, count = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise DataError("--shard", f"{text!r} is no shard", "Give I/N with I from 1 to N, such as 2/8")
+    return number, count
+
+
+def share(items: list[Item], number: int, count: int) -> list[Item]:
+    """Return shard ``number`` (from 1) of ``count``: every item is in one of them, and they differ by one at most."""
+    return items[number - 1 :: count]
 
 
 def _limit_opencv(threads: int) -> None:
