@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from dynsal.baselines.matlab import imresize
+from dynsal.clip_files import ClipFiles
 from dynsal.clips import Clip
 from dynsal.codebook import nearest_word
 from dynsal.losses import Batch
@@ -34,6 +34,11 @@ class MotionSamples(Dataset[dict[str, Tensor]]):
     files
         Motion clips (`dynsal.summed_motion`).
 
+    Attributes
+    ----------
+    files
+        The open clips.
+
     Raises
     ------
     DataError
@@ -42,7 +47,7 @@ class MotionSamples(Dataset[dict[str, Tensor]]):
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._items: list[tuple[Path, int]] = []
-        self._open: dict[tuple[int, Path], Clip] = {}
+        self.files = ClipFiles()
         motion = []
         for path in files:
             with Clip(path) as clip:
@@ -57,13 +62,12 @@ class MotionSamples(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         path, position = self._items[index]
-        key = (os.getpid(), path)
-        if key not in self._open:
-            for inherited in [other for other in self._open if other[0] != key[0]]:
-                self._open.pop(inherited).close()  # HDF5 would hand out its descriptor again
-            self._open[key] = Clip(path)
-        frame = self._open[key].bgr(position).transpose(2, 0, 1)
+        frame = self.files[path].bgr(position).transpose(2, 0, 1)
         return {"frame": torch.from_numpy(np.ascontiguousarray(frame)), "motion": self._motion[index]}
+
+    def clips(self) -> set[Path]:
+        """Return the files that the samples are read from."""
+        return {path for path, _ in self._items}
 
 
 def coarse(field: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from dynsal.clip_files import ClipFiles
 from dynsal.clips import Clip
 from dynsal.config import GazeConfig
 from dynsal.errors import DataError
@@ -89,6 +89,8 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
     ----------
     groups
         Lists of indices of equal resolution; a batch must come from one of them.
+    files
+        The open clips.
     without_fixation
         Number of frames left out because nobody fixated anything in them.
 
@@ -100,7 +102,7 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
 
     def __init__(self, files: Sequence[Source], gaze: GazeConfig, inputs: Collection[str]) -> None:
         self._inputs = frozenset(inputs)
-        self._open: dict[tuple[int, Path], Clip] = {}
+        self.files = ClipFiles()
         self._videos: list[_Video] = []
         self._items: list[tuple[int, int, int]] = []
         self.without_fixation = 0
@@ -147,15 +149,26 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
             "fixations": fixation_counts(points, video.size).clip(max=255).astype(np.uint8)[None],
         }
         if "frame" in self._inputs:
-            arrays["frame"] = self._clip(video.source.frames).bgr(position).transpose(2, 0, 1)
+            arrays["frame"] = self.files[video.source.frames].bgr(position).transpose(2, 0, 1)
         if "flow" in self._inputs:
             width, height = video.size
             arrays["flow"] = (
                 np.zeros((2, height, width), np.float16)
                 if video.source.flow is None
-                else self._clip(video.source.flow).flow(position).transpose(2, 0, 1)
+                else self.files[video.source.flow].flow(position).transpose(2, 0, 1)
             )
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+    def clips(self) -> set[Path]:
+        """Return the files that the samples are read from."""
+        found: set[Path] = set()
+        for number in {number for number, _, _ in self._items}:
+            source = self._videos[number].source
+            if "frame" in self._inputs:
+                found.add(source.frames)
+            if "flow" in self._inputs and source.flow is not None:
+                found.add(source.flow)
+        return found
 
     def evenly_spaced(self, count: int) -> Self:
         """Return a view of at most ``count`` samples of a data set of one resolution."""
@@ -165,12 +178,3 @@ class ClipSamples(Dataset[dict[str, torch.Tensor]]):
         view._items = [self._items[index] for index in chosen]
         view.groups = [list(range(len(view._items)))]
         return view
-
-    def _clip(self, path: Path) -> Clip:
-        key = (os.getpid(), path)
-        if key not in self._open:
-            # HDF5 hands out the descriptor of a file it already has open, so what was inherited must go first.
-            for inherited in [other for other in self._open if other[0] != key[0]]:
-                self._open.pop(inherited).close()
-            self._open[key] = Clip(path)
-        return self._open[key]

@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 from dynsal import provenance
-from dynsal.batches import Samples
 from dynsal.code_inputs import code
 from dynsal.config_train import OptimiserConfig
 from dynsal.device import gpu_slot, pick_device, usable_cpus
 from dynsal.fileio import digest, sampled_sha256, sha256, write_json, write_text
 from dynsal.losses import Objective
+from dynsal.staging import ClipSamples, staged
 from dynsal.teams import team
 from dynsal.training import Job, save_model, train
 
@@ -81,8 +81,8 @@ def fingerprint(run: Run, files: list[Path]) -> str:
 
 def carry_out(
     run: Run,
-    samples: Samples,
-    checks: Samples | None,
+    samples: ClipSamples,
+    checks: ClipSamples | None,
     places: Places,
     files: list[Path],
     record: Mapping[str, Any],
@@ -109,7 +109,9 @@ def carry_out(
         spare = usable_cpus() // members.size - 1
         workers = max(0, min(4, spare)) if device.type == "cuda" else 0
         job = Job(run.config, run.objective, run.seed, places.checkpoints, mark, device, workers, members)
-        outcome = train(run.net, samples, job, checks)
+        read = [samples, *([checks] if checks else [])] if run.config.max_iters else []
+        with staged(read, members):
+            outcome = train(run.net, samples, job, checks)
         if not members.leads:
             return
     meta = {**run.meta, "step": outcome.step}
