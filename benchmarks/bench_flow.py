@@ -7,6 +7,7 @@ is the time of one process divided by their number; their start is counted. Belo
 
 python benchmarks/bench_flow.py --estimator dis --size 160 96
 python benchmarks/bench_flow.py --estimator deepflow --size 640 480 --frames 12 --repeats 3
+python benchmarks/bench_flow.py --one-video --estimator deepflow --size 640 480 --frames 40 --repeats 1
 """
 
 from __future__ import annotations
@@ -118,18 +119,21 @@ def compare(options: argparse.Namespace, video: Path, folder: Path, name: str) -
         times = interleaved(turns, options.repeats)
     row(f"{name}, {processes} processes, {videos} videos", times, count * videos)
 
-    if processes > 1:
-        turn = partial(shared, video, options, name, folder)
-        times = interleaved({"one": partial(turn, 1), "several": partial(turn, processes)}, options.repeats)
-        one, several = (1e3 * statistics.median(times[which]) / count for which in ("one", "several"))
-        ratio = median_ratio(times["one"], times["several"]) / processes
-        show(f"{name}, one video by {processes} processes", f"{several:.3f} ms", f"{one / processes:.3f} ms", ratio,
-             at_least(ratio, TARGET_SHARED))  # fmt: skip
-
     total = statistics.median(sum(seconds.values()) for seconds in parts)
     for part in parts[0]:
         seconds = statistics.median(seconds[part] for seconds in parts)
         show(f"  {part}", f"{1e3 * seconds / count:.3f} ms", "", seconds / total, "(share of the step)")
+
+
+def compare_shared(options: argparse.Namespace, video: Path, folder: Path, name: str) -> None:
+    """Print the row of one video by several processes."""
+    count, processes = len(_frames), options.processes
+    turn = partial(shared, video, options, name, folder)
+    times = interleaved({"one": partial(turn, 1), "several": partial(turn, processes)}, options.repeats)
+    one, several = (1e3 * statistics.median(times[which]) / count for which in ("one", "several"))
+    ratio = median_ratio(times["one"], times["several"]) / processes
+    show(f"{name}, one video by {processes} processes", f"{several:.3f} ms", f"{one / processes:.3f} ms", ratio,
+         at_least(ratio, TARGET_SHARED))  # fmt: skip
 
 
 def row(name: str, times: dict[str, list[float]], frames: int) -> None:
@@ -158,6 +162,9 @@ def main() -> None:
     options_parser.add_argument(
         "--videos", type=int, help="pieces of work for them (default: two per process)"
     )
+    options_parser.add_argument(
+        "--one-video", action="store_true", help="measure only one video by several processes"
+    )
     options = options_parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -166,7 +173,10 @@ def main() -> None:
         width, height = options.size
         begin(f"flow of {len(_frames)} frames of {video.name} at {width}x{height}; wall time per frame")
         for name in options.estimator:
-            compare(options, video, folder, name)
+            if not options.one_video:
+                compare(options, video, folder, name)
+            if options.processes > 1:
+                compare_shared(options, video, folder, name)
 
 
 if __name__ == "__main__":
