@@ -18,6 +18,7 @@ from dynsal.gaze import (
     by_frame,
     clip_to_video,
     density,
+    fixation_bytes,
     fixation_counts,
     read_gaze,
     scale_points,
@@ -108,6 +109,14 @@ def test_fixation_counts(points):
     for x, y in points:
         brute[math.floor(y + 0.5), math.floor(x + 0.5)] += 1
     np.testing.assert_array_equal(counts, brute)
+
+
+@given(some_points, st.integers(0, 300))
+def test_fixation_bytes_stop_at_255(points, more):
+    points = np.concatenate([points, np.repeat(points[:1], more, axis=0)])
+    counts = fixation_bytes(points, SIZE)
+    assert counts.dtype == np.uint8
+    np.testing.assert_array_equal(counts, np.minimum(fixation_counts(points, SIZE), 255))
 
 
 @pytest.mark.parametrize("point", [(-0.51, 0), (SIZE[0] - 0.5, 0), (0, SIZE[1] - 0.5)])

@@ -20,7 +20,7 @@ from dynsal.clips import create, describe
 from dynsal.config import GazeConfig
 from dynsal.errors import DataError
 from dynsal.gaze import Gaze, scale_points, sort_table, write_gaze
-from dynsal.samples import ClipSamples, sources
+from dynsal.samples import ClipSamples, planes, sources
 
 SIZE = (32, 16)
 SOURCE = (64, 48)
@@ -173,6 +173,19 @@ def test_what_is_not_asked_for_is_not_read(results, tmp_path):
     assert "frame" in ClipSamples([broken], GazeConfig(), ["frame"])[0]
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.float16])
+@given(height=st.integers(1, 40), width=st.integers(1, 40), channels=st.integers(2, 3))
+def test_planes_are_the_transposed_pixels(kind, height, width, channels):
+    """Every bit, not-a-numbers included."""
+    raw = np.random.default_rng(0).integers(
+        0, 256, (height, width, channels * np.dtype(kind).itemsize), np.uint8
+    )
+    found = planes(raw.view(kind))
+    assert found.dtype == kind
+    assert found.flags.c_contiguous
+    assert found.tobytes() == np.ascontiguousarray(raw.view(kind).transpose(2, 0, 1)).tobytes()
+
+
 def test_sigma_of_the_configuration(results):
     """A wider Gaussian, or more pixels per degree, flattens the density alike."""
     files = sources(results, ["a"], [1])
@@ -262,7 +275,7 @@ class Offsets(torch.utils.data.Dataset):
 
 
 def descriptors(samples: ClipSamples) -> list[int]:
-    return [clip._handle.id.get_vfd_handle() for clip in samples._open.values()]
+    return [clip._handle.id.get_vfd_handle() for clip in samples.files._open.values()]
 
 
 def test_no_open_file_is_shared_after_fork(results, tmp_path):
