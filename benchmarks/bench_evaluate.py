@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import statistics
 import tempfile
 import time
@@ -21,10 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from _common import SCRIPTS, Timed, at_least, begin, parser, show
+from _common import Timed, at_least, begin, parser, show
 
 from dynsal.config import Config, load
 from dynsal.device import limit_threads, pick_device, usable_cpus
+from dynsal.evaluation_run import read_inputs
 from dynsal.inference import Predictor
 from dynsal.nets import REGISTRY, build
 from dynsal.references import load_references
@@ -66,22 +66,11 @@ class TimedPredictor(Predictor):
         return self.clock.timed("net", super().__call__)(*arguments)
 
 
-def evaluate_script() -> Any:
-    """Return workflow/scripts/evaluate.py as a module, without running it."""
-    spec = importlib.util.spec_from_file_location("evaluate", SCRIPTS / "evaluate.py")
-    if spec is None or spec.loader is None:
-        raise SystemExit("workflow/scripts/evaluate.py cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def evaluate(
     options: argparse.Namespace,
     config: Config,
     videos: list[str],
     predictor: TimedPredictor,
-    read: Callable[..., Any],
 ) -> tuple[dict[str, float], int]:
     """Evaluate once; return the seconds by part, "all" included, and the number of frames."""
     clock = predictor.clock = Clock()
@@ -95,7 +84,7 @@ def evaluate(
                 options.results, videos, config.gaze, config.evaluate
             )
             for video, reference in references.items():
-                items = Timed(read(options.results, reference, predictor.inputs))
+                items = Timed(read_inputs(options.results, reference, predictor.inputs))
                 batches = options.batch_size or config.evaluate.batch_size
                 table = evaluation.score_video(reference, predictor.predict_stream(items, batches))
                 clock.seconds["reading clips"] += items.seconds
@@ -141,7 +130,6 @@ def main() -> None:
         config.net if options.width is None else config.net.model_copy(update={"width": options.width})
     )
     videos = options.videos or Plan(config).test
-    read = evaluate_script().read_inputs
     predictors = {}
     if options.model:
         net, meta = load_model(options.model)
@@ -158,7 +146,7 @@ def main() -> None:
     frames = 0
     for repeat in range(options.repeats + 1):
         for name, predictor in predictors.items():
-            seconds, frames = evaluate(options, config, videos, predictor, read)
+            seconds, frames = evaluate(options, config, videos, predictor)
             if repeat:  # the first warms up
                 turns[name].append(seconds)
     for name, seconds_by_turn in turns.items():

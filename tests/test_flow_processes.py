@@ -175,7 +175,7 @@ def test_a_dead_worker_is_told_in_one_line(stage):
         told = process.communicate(timeout=30)[1]
         assert process.returncode == 1
         assert "Traceback" not in told
-        assert f"{LONG}: one of 2 flow processes died" in told
+        assert f"{LONG}: one of 2 processes died" in told
         assert gone(children)
         assert not list(stage.out.parent.iterdir())
 

@@ -35,6 +35,10 @@ class DataError(Exception):
         self.problem = problem
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[type[DataError], tuple[str, str, str]]:
+        """Let it travel between processes, which would otherwise try to make it from its one line."""
+        return type(self), (self.where, self.problem, self.remedy)
+
 
 def report(work: Callable[[argparse.Namespace], int | None], arguments: argparse.Namespace) -> int:
     """Do the work of a command; return its exit status, and say what went wrong in one line.

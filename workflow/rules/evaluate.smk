@@ -52,6 +52,8 @@ rule evaluate:
     threads: 8
     resources:
         gpu=1,
+        # On CPUs, `--set-resources evaluate:processes=8` lets so many processes share videos and threads.
+        processes=1,
     params:
         cfg=smk_plan.params("gaze", "evaluate"),
         videos=smk_plan.test,
@@ -59,4 +61,4 @@ rule evaluate:
     shell:
         "python {input.script} --name {wildcards.model} --seed {wildcards.seed} --model {input.model:q}"
         " --results {params.results:q} --videos {params.videos:q} --params {params.cfg:q} --threads {threads}"
-        " --log {log:q}"
+        " --processes {resources.processes} --log {log:q}"
