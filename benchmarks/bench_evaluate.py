@@ -4,31 +4,38 @@ The same functions as workflow/scripts/evaluate.py: gaze and pools, clip reading
 ``score_video``, parquet. Loading the libraries and the model is left out. Without --model a fresh net is used, whose
 speed is that of a trained one.
 
+With --processes N instead: workflow/scripts/evaluate.py as one process with N threads, and as N processes with one thread
+each that share the videos (the limit here is what the first takes; start-up is counted).
+
 The clips and gaze of the test videos must be there (``snakemake flows data``):
 python benchmarks/bench_evaluate.py --results results/demo --config config/config.yaml --arch early late
+python benchmarks/bench_evaluate.py --results results/hevc33 --config config/hevc33.yaml --processes 2 --repeats 3
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import shutil
 import statistics
+import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from _common import Timed, at_least, begin, parser, show
+from _common import SCRIPTS, Timed, at_least, begin, interleaved, measured, median_ratio, parser, show
 
-from dynsal.config import Config, load
+from dynsal.config import Config, NetConfig, load, stage_json
 from dynsal.device import limit_threads, pick_device, usable_cpus
 from dynsal.evaluation_run import read_inputs
 from dynsal.inference import Predictor
 from dynsal.nets import REGISTRY, build
 from dynsal.references import load_references
-from dynsal.training import load_model
+from dynsal.training import load_model, save_model
 from dynsal.workflow import Plan
 
 TARGET = 0.9
@@ -99,6 +106,35 @@ def evaluate(
     return {**seconds, "everything else": total - sum(seconds.values()), "all": total}, frames
 
 
+def compare_processes(
+    options: argparse.Namespace, config: Config, net_config: NetConfig, videos: list[str]
+) -> None:
+    """Print one row per net: several threads in one process against several processes of one thread."""
+    count, name = options.processes, "bench_processes"
+    for arch in options.arch:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            meta = {
+                "name": arch, "arch": arch, "net": net_config.model_dump(mode="json"),
+                "flow": config.flow.model_dump(mode="json"), "size": list(config.prepare.size),
+            }  # fmt: skip
+            save_model(folder / "model.safetensors", build(arch, net_config), meta)
+            words: list[str | Path] = [
+                sys.executable, SCRIPTS / "evaluate.py", "--name", name, "--seed", "0", "--results", options.results.resolve(),
+                "--model", folder / "model.safetensors", "--params", stage_json(config, "gaze", "evaluate"),
+                "--threads", str(count), "--videos", *videos,
+            ]  # fmt: skip
+            turns = {
+                which: partial(measured, [*words, "--processes", str(processes)], folder)
+                for which, processes in (("threads", 1), ("processes", count))
+            }
+            times = interleaved(turns, options.repeats, warm_up=False)
+        threads, processes = (statistics.median(times[which]) for which in ("threads", "processes"))
+        show(f"{arch}, {count} processes", f"{processes:.1f} s", f"{threads:.1f} s",
+             median_ratio(times["threads"], times["processes"]))  # fmt: skip
+    shutil.rmtree(options.results / "scores" / name)
+
+
 def report(name: str, turns: list[dict[str, float]], frames: int) -> None:
     """Print one net's rows."""
     share = statistics.median(turn["net"] / turn["all"] for turn in turns)
@@ -123,6 +159,7 @@ def main() -> None:
     options_parser.add_argument("--videos", nargs="+", help="default: the configuration's test videos")
     options_parser.add_argument("--batch-size", type=int, help="default: the configuration's")
     options_parser.add_argument("--threads", type=int, default=usable_cpus())
+    options_parser.add_argument("--processes", type=int, help="compare so many with as many threads")
     options = options_parser.parse_args()
     threads = limit_threads(options.threads)
     config = load(options.config)
@@ -130,6 +167,10 @@ def main() -> None:
         config.net if options.width is None else config.net.model_copy(update={"width": options.width})
     )
     videos = options.videos or Plan(config).test
+    if options.processes:
+        begin(f"evaluation of {len(videos)} videos of {options.results}, width {net_config.width}; wall time")
+        compare_processes(options, config, net_config, videos)
+        return
     predictors = {}
     if options.model:
         net, meta = load_model(options.model)
