@@ -11,7 +11,9 @@ python benchmarks/bench_rescale.py --size 640 480 --every 1
 python benchmarks/bench_rescale.py --size 160 96 --every 2
 python benchmarks/bench_unpack.py --mib 300
 python benchmarks/bench_loading.py --results results/demo --config config/config.yaml --model early early_aug
+python benchmarks/bench_samples.py
 python benchmarks/bench_evaluate.py --results results/demo --config config/config.yaml --arch spatial early
+python benchmarks/bench_evaluate.py --results results/demo --config config/config.yaml --arch early --processes 2
 python benchmarks/bench_baselines.py
 python benchmarks/bench_predict.py --size 160 120 320 240
 python benchmarks/bench_static_flow.py --estimator dis --variant small --width 0.5
