@@ -9,7 +9,8 @@ each that share the videos (the limit here is what the first takes; start-up is 
 
 The clips and gaze of the test videos must be there (``snakemake flows data``):
 python benchmarks/bench_evaluate.py --results results/demo --config config/config.yaml --arch early late
-python benchmarks/bench_evaluate.py --results results/hevc33 --config config/hevc33.yaml --processes 2 --repeats 3
+python benchmarks/bench_evaluate.py --results results/hevc33 --config config/hevc33.yaml --videos BQMall BlowingBubbles Couple SlideShow \
+    --processes 2 --repeats 3
 """
 
 from __future__ import annotations
