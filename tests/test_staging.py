@@ -81,7 +81,10 @@ def test_variables_in_the_name_are_those_of_the_node(results, scratch, monkeypat
     with staged([samples(results)]):
         assert list(scratch.iterdir())
     monkeypatch.delenv("NODE_DISK")
-    with pytest.raises(DataError, match=r"DYNSAL_SCRATCH: there is no folder \$NODE_DISK"), staged([]):
+    with (
+        pytest.raises(DataError, match=r"DYNSAL_SCRATCH: there is no folder \$NODE_DISK"),
+        staged([samples(results)]),
+    ):
         pass
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import psutil
 
@@ -29,6 +29,7 @@ VARIABLE = "DYNSAL_SCRATCH"
 """Environment variable that names the folder for copies; variables in it, such as $TMPDIR, are the node's."""
 
 
+@runtime_checkable
 class ClipSamples(Samples, Protocol):
     """Samples that are read from clip files as training goes."""
 
@@ -52,10 +53,10 @@ def staged(samples: Sequence[ClipSamples], team: Team = ALONE) -> Iterator[None]
     DataError
         If there is no such folder, or a file changes while it is copied.
     """
-    if not (named := os.environ.get(VARIABLE)):
+    wanted = sorted({path for one in samples for path in one.clips()})
+    if not wanted or not (named := os.environ.get(VARIABLE)):
         yield
         return
-    wanted = sorted({path for one in samples for path in one.clips()})
     with contextlib.ExitStack() as stack:
         made = stack.enter_context(_copied(wanted, Path(os.path.expandvars(named)))) if team.leads else {}
         copies = team.share(made)

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from dynsal import provenance
+from dynsal.batches import Samples
 from dynsal.code_inputs import code
 from dynsal.config_train import OptimiserConfig
 from dynsal.device import gpu_slot, pick_device, usable_cpus
@@ -81,8 +82,8 @@ def fingerprint(run: Run, files: list[Path]) -> str:
 
 def carry_out(
     run: Run,
-    samples: ClipSamples,
-    checks: ClipSamples | None,
+    samples: Samples,
+    checks: Samples | None,
     places: Places,
     files: list[Path],
     record: Mapping[str, Any],
@@ -109,8 +110,8 @@ def carry_out(
         spare = usable_cpus() // members.size - 1
         workers = max(0, min(4, spare)) if device.type == "cuda" else 0
         job = Job(run.config, run.objective, run.seed, places.checkpoints, mark, device, workers, members)
-        read = [samples, *([checks] if checks else [])] if run.config.max_iters else []
-        with staged(read, members):
+        used = (samples, checks) if run.config.max_iters else ()
+        with staged([one for one in used if isinstance(one, ClipSamples)], members):
             outcome = train(run.net, samples, job, checks)
         if not members.leads:
             return
