@@ -2,8 +2,10 @@
 
 The step decodes, rescales, computes the fields, rounds them to 1/16 px and writes them compressed; the bare loop turns
 the same frames grey and calls the estimator. Both use one thread per process. Compared in one process, and in one
-process per core over several videos, which is how the workflow runs it. Then one video by several processes, whose limit
-is the time of one process divided by their number; their start is counted. Below: where the step's time goes.
+process per core over several videos, which is how the workflow runs it. Below: where the step's time goes.
+
+Then the step's script on one generated video by several processes, start-up included. The limit is one process's time
+divided by their number; for processor time, which tells more where others use the cores, one process's.
 
 python benchmarks/bench_flow.py --estimator dis --size 160 96
 python benchmarks/bench_flow.py --estimator deepflow --size 640 480 --frames 12 --repeats 3
@@ -16,11 +18,11 @@ import argparse
 import itertools
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,13 +30,27 @@ from typing import Any
 
 import cv2
 import numpy as np
-from _common import Timed, at_least, begin, given_or_generated, interleaved, median_ratio, parser, show
+from _common import (
+    SCENE,
+    SCRIPTS,
+    Timed,
+    Usage,
+    at_least,
+    begin,
+    given_or_generated,
+    interleaved,
+    measured,
+    median_ratio,
+    parser,
+    show,
+)
 from numpy.typing import NDArray
 
 from dynsal.clips import create, describe, flow_step
+from dynsal.config import parse, stage_json
+from dynsal.datasets.demo import generate
 from dynsal.device import usable_cpus
 from dynsal.flow import estimator, fields
-from dynsal.flow_processes import shared_fields
 from dynsal.prepare import working_frames
 from dynsal.video import decode
 
@@ -70,18 +86,6 @@ def step(video: Path, size: tuple[int, int], count: int, name: Any, folder: Path
         "grey, estimate": pairs.seconds - frames.seconds,
         "round, compress, write": total - pairs.seconds,
     }
-
-
-def shared(video: Path, options: argparse.Namespace, name: Any, folder: Path, processes: int) -> None:
-    """Do the flow step's work on one video, by so many processes."""
-    size = tuple(options.size)
-    frames = working_frames(itertools.islice(decode(video), options.frames), size, 1, 1)
-    with (
-        closing(shared_fields(frames, name, "forward", video.name, processes)) as pairs,
-        create(folder / "shared.h5", size, flow_step=flow_step(size[0])) as writer,
-    ):
-        for frame, field in pairs:
-            writer.append(frame.index, frame.time, flow=field)
 
 
 def bare(name: Any) -> None:
@@ -125,15 +129,37 @@ def compare(options: argparse.Namespace, video: Path, folder: Path, name: str) -
         show(f"  {part}", f"{1e3 * seconds / count:.3f} ms", "", seconds / total, "(share of the step)")
 
 
-def compare_shared(options: argparse.Namespace, video: Path, folder: Path, name: str) -> None:
-    """Print the row of one video by several processes."""
-    count, processes = len(_frames), options.processes
-    turn = partial(shared, video, options, name, folder)
-    times = interleaved({"one": partial(turn, 1), "several": partial(turn, processes)}, options.repeats)
-    one, several = (1e3 * statistics.median(times[which]) / count for which in ("one", "several"))
-    ratio = median_ratio(times["one"], times["several"]) / processes
-    show(f"{name}, one video by {processes} processes", f"{several:.3f} ms", f"{one / processes:.3f} ms", ratio,
-         at_least(ratio, TARGET_SHARED))  # fmt: skip
+def compare_shared(options: argparse.Namespace, folder: Path, name: str) -> None:
+    """Print the rows of one video by several processes: the step's script, start-up included."""
+    processes = options.processes
+    size = {"prepare": {"size": list(options.size)}}
+    config = parse({"dataset": {"name": "demo", "split": "demo"}, **size})
+    frames = folder / f"{SCENE}.h5"
+    words: list[str | Path] = [
+        "--video", SCENE, "--raw", folder / "raw", "--params", stage_json(config, "dataset", "prepare"),
+    ]  # fmt: skip
+    if not frames.exists():
+        generate(SCENE, folder / "raw", 0, n_frames=options.frames, n_viewers=1)
+        measured([sys.executable, SCRIPTS / "rescale.py", *words, "--out", frames], folder)
+    words += ["--frames", frames, "--estimator", name, "--out", folder / "flow.h5"]
+    usages: dict[int, list[Usage]] = {1: [], processes: []}
+
+    def turn(count: int) -> None:
+        command = [sys.executable, SCRIPTS / "flow.py", *words, "--processes", str(count)]
+        usages[count].append(measured(command, folder))
+
+    interleaved({str(count): partial(turn, count) for count in usages}, options.repeats, warm_up=False)
+    for what, share, target in (("seconds", processes, TARGET_SHARED), ("cpu_seconds", 1, TARGET_SHARED)):
+        one, several = ([getattr(usage, what) for usage in usages[count]] for count in usages)
+        ratio = median_ratio(one, several) / share
+        figure, limit = (1e3 * statistics.median(found) / options.frames for found in (several, one))
+        show(
+            f"{name}, one video by {processes} processes" if share > 1 else "  processor time",
+            f"{figure:.1f} ms",
+            f"{limit / share:.1f} ms",
+            ratio,
+            at_least(ratio, target),
+        )
 
 
 def row(name: str, times: dict[str, list[float]], frames: int) -> None:
@@ -176,7 +202,7 @@ def main() -> None:
             if not options.one_video:
                 compare(options, video, folder, name)
             if options.processes > 1:
-                compare_shared(options, video, folder, name)
+                compare_shared(options, folder, name)
 
 
 if __name__ == "__main__":
