@@ -21,7 +21,7 @@ validate(config, "workflow/schemas/config.schema.yaml", set_default=False)
 
 wildcard_constraints:
     ds=smk_plan.ds,
-    video="|".join(map(re.escape, [*smk_plan.videos, *smk_plan.blind])),
+    video="[^/]+",  # names are checked by the plan: a pattern of all of them would be tried for every file
     model="|".join([*smk_plan.models, *smk_plan.floors]),
     baseline="|".join(smk_plan.baselines) or "none",
     seed=r"\d+",

@@ -17,6 +17,7 @@ import functools
 import json
 import os
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -154,8 +155,8 @@ def gaze_files(folder: Path) -> list[str]:
     folder = Path(folder)
     whole = [path.name for path in sorted(folder.glob("gaze.*")) if _is_table(path)]
     single = [f"gaze/{path.name}" for path in sorted((folder / "gaze").glob("[!.]*")) if _is_table(path)]
-    stems = [Path(name).stem for name in single]
-    twice = sorted({f"gaze/{stem}" for stem in stems if stems.count(stem) > 1})
+    stems = Counter(Path(name).stem for name in single)
+    twice = sorted(f"gaze/{stem}" for stem, count in stems.items() if count > 1)
     if len(whole) > 1 or (whole and single) or twice:
         found = ", ".join(twice or [*whole, *single[:1]])
         raise DataError(folder, f"has gaze twice ({found})", "Keep one: gaze.csv, gaze.parquet, or gaze/")
@@ -175,15 +176,23 @@ def is_shared(gaze_file: str) -> bool:
     return "/" not in gaze_file
 
 
+@functools.lru_cache(maxsize=4)
+def _gaze_by_video(folder: Path, _changed: tuple[int, ...]) -> dict[str | None, str]:
+    """Return video -> its table; None -> the table of all videos, if there is one."""
+    return {None if is_shared(name) else Path(name).stem: name for name in gaze_files(folder)}
+
+
 def gaze_file(folder: Path, video: str) -> str:
-    """Return the table with a video's gaze, below the folder.
+    """Return the table with a video's gaze, below the folder, which is listed again only after it has changed.
 
     Raises
     ------
     DataError
-        If there is none.
+        If there is none, or more than one.
     """
-    for name in gaze_files(folder):
-        if is_shared(name) or Path(name).stem == video:
-            return name
-    raise DataError(Path(folder) / "gaze", f"has no gaze of {video}", f"Add gaze/{video}.csv")
+    places = (Path(folder), Path(folder) / "gaze")
+    tables = _gaze_by_video(places[0], tuple(place.stat().st_mtime_ns for place in places if place.is_dir()))
+    found = tables.get(None) or tables.get(video)
+    if found is None:
+        raise DataError(Path(folder) / "gaze", f"has no gaze of {video}", f"Add gaze/{video}.csv")
+    return found

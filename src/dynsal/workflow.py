@@ -50,11 +50,8 @@ class Plan:
             for video in config.dataset.validation
             if roles.get(video) == "test" or video in blind
         ]
-        chosen = {
-            video: role
-            for video, role in roles.items()
-            if not config.dataset.only or video in config.dataset.only
-        }
+        only = set(config.dataset.only)
+        chosen = {video: role for video, role in roles.items() if not only or video in only}
         held_out = set(config.dataset.validation)
         self.train = [video for video, role in chosen.items() if role == "train" and video not in held_out]
         self.validation = [video for video in chosen if video in held_out]
@@ -62,7 +59,7 @@ class Plan:
         problems += _file_problems(config, list(chosen))
         if not self.train:
             problems.append("dataset: no training video is left; check dataset.only and dataset.validation")
-        self.blind = [video for video in blind if not config.dataset.only or video in config.dataset.only]
+        self.blind = [video for video in blind if not only or video in only]
         if len(self.test) < 2 and not self.stills:
             problems.append("dataset: at least two test videos are needed (negatives come from other videos)")
         if config.dataset.source == "stavis":
@@ -73,6 +70,7 @@ class Plan:
         if problems:
             raise ConfigError("\n".join(problems))
         self.videos = [*self.train, *self.validation, *self.test]
+        self._known = frozenset([*self.videos, *self.blind])
         self.models = sorted(config.models, key=lambda name: (*_paper_order(config.models[name]), name))
         self.seeds = config.seeds
         rows = config.baselines.models
@@ -157,6 +155,8 @@ class Plan:
         return self._originals(originals.ORIGINALS[self.config.dataset.name].gaze, video)
 
     def _originals(self, names: originals.Names, video: str) -> list[str]:
+        if video not in self._known:
+            raise ConfigError(f"{self.ds} has no video {video}, or dataset.only leaves it out")
         return [f"{self.raw}/{name}" for name in names(self.config.dataset, video)]
 
     def downloads(self) -> list[str]:

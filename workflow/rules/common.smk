@@ -1,4 +1,5 @@
 # Shared by all rules. Needs: the configuration. Makes: smk_plan (names and paths) and the smk_ input functions.
+import functools
 import json
 import os
 import re
@@ -54,6 +55,7 @@ def smk_script(name):
     return smk_relative(f"workflow/scripts/{name}.py")
 
 
+@functools.cache  # asked by every job
 def smk_code(name, *modules):
     return smk_inputs.code(Path(smk_script(name)), *modules)
 

@@ -18,6 +18,7 @@ rule demo:
         "results/{ds}/benchmarks/demo/{video}.tsv"
     wildcard_constraints:
         ds="demo",
+        video=smk_any_video,
     conda:
         "../../envs/data.yaml"
     params:
@@ -63,6 +64,7 @@ rule fetch_diem:
         "results/{ds}/benchmarks/download/{video}.tsv"
     wildcard_constraints:
         ds="diem",
+        video=smk_any_video,
     conda:
         "../../envs/data.yaml"
     params:
@@ -76,17 +78,15 @@ rule fetch_stavis:
     input:
         script=ancient(smk_script("fetch_stavis")),
     output:
-        expand("results/{{ds}}/raw/stavis/{video}.json", video=smk_plan.videos),
+        expand("results/diem/raw/stavis/{video}.json", video=smk_plan.videos),
     log:
-        "logs/{ds}/download/stavis.log",
+        "logs/diem/download/stavis.log",
     benchmark:
-        "results/{ds}/benchmarks/download/stavis.tsv"
-    wildcard_constraints:
-        ds="diem",
+        "results/diem/benchmarks/download/stavis.tsv"
     conda:
         "../../envs/data.yaml"
     params:
-        root=smk_raw,
+        root=smk_plan.raw,
         videos=smk_plan.videos,
     shell:
         "python {input.script} --videos {params.videos:q} --root {params.root:q} --log {log:q}"

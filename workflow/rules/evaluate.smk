@@ -30,21 +30,22 @@ rule floors:
         " --training {params.training:q} --params {params.cfg:q} --log {log:q}"
 
 
+# Paths begin with results/{DS}/scores, not results/{ds}: Snakemake compares a file with every output whose beginning fits.
 rule evaluate:
     """Score one trained net on every frame of the test videos."""
     input:
         script=smk_script("evaluate"),
         code=smk_code("evaluate"),
-        model="results/{ds}/models/{model}/seed{seed}/model.safetensors",
+        model=f"results/{DS}/models/{{model}}/seed{{seed}}/model.safetensors",
         frames=smk_plan.paths("frames", smk_plan.test),
         flow=smk_plan.paths("flow", smk_plan.test),
         gaze=smk_plan.paths("gaze", smk_plan.test),
     output:
-        expand("results/{{ds}}/scores/{{model}}/seed{{seed}}/{video}.parquet", video=smk_plan.test),
+        smk_plan.scores("{model}", "{seed}"),
     log:
-        "logs/{ds}/evaluate/{model}.seed{seed}.log",
+        f"logs/{DS}/evaluate/{{model}}.seed{{seed}}.log",
     benchmark:
-        "results/{ds}/benchmarks/evaluate/{model}.seed{seed}.tsv"
+        f"results/{DS}/benchmarks/evaluate/{{model}}.seed{{seed}}.tsv"
     wildcard_constraints:
         model="|".join(smk_plan.models),
     conda:

@@ -15,7 +15,6 @@ rule rescale:
         "results/{ds}/benchmarks/rescale/{video}.tsv"
     wildcard_constraints:
         ds="|".join(smk_plans),
-        video=smk_any_video,
     conda:
         "../../envs/data.yaml"
     params:
@@ -43,7 +42,6 @@ rule gaze:
         "results/{ds}/benchmarks/gaze/{video}.tsv"
     wildcard_constraints:
         ds="|".join(smk_plans),
-        video=smk_any_video,
     conda:
         "../../envs/data.yaml"
     params:
