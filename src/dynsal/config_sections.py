@@ -93,6 +93,12 @@ class PrepareConfig(Section):
         "frame of the video, not to the next kept one.",
     )
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = Field(95, description="Quality of the stored frames.")
+    batch: Count = Field(
+        1,
+        exclude=True,  # how the work is shared out changes no file, so no step's parameters may hold it
+        description="Videos per job in the steps rescale, gaze, flow and augment (docs/scaling.md): for many short videos, "
+        "whose jobs take longer to start than to run. The files stay the same.",
+    )
 
     @model_validator(mode="after")
     def _multiple_of_four(self) -> PrepareConfig:

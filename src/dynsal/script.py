@@ -65,6 +65,29 @@ def read_params(arguments: argparse.Namespace) -> Params:
     raise ConfigError("give --params JSON or --config FILE, for example --config config/config.yaml")
 
 
+def each(main: Callable[[argparse.Namespace], None], *keys: str) -> Callable[[argparse.Namespace], None]:
+    """Return a function that does a script's work for one video after another.
+
+    ``keys`` are the options that hold one value per video, lists of one length; ``main`` gets one of each at a time.
+    After an error the log says which video it was, by the first key, if there are several.
+    """
+
+    def every(arguments: argparse.Namespace) -> None:
+        values = [getattr(arguments, key) for key in keys]
+        if len({len(value) for value in values}) > 1:
+            given = ", ".join(f"{len(value)} of --{key}" for key, value in zip(keys, values, strict=True))
+            raise ConfigError(f"every video needs one of each: {given}")
+        for number, one in enumerate(zip(*values, strict=True), 1):
+            try:
+                main(argparse.Namespace(**{**vars(arguments), **dict(zip(keys, one, strict=True))}))
+            except Exception:
+                if len(values[0]) > 1:
+                    log.warning("stopped at %s, number %d of %d", one[0], number, len(values[0]))
+                raise
+
+    return every
+
+
 def in_one_line(error: ValidationError) -> str:
     """Return every problem that pydantic found, with its path and what was found."""
     problems = []

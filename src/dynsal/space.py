@@ -33,7 +33,7 @@ class Needs:
     products: int
     """Frames, flow and low-resolution copies."""
     unknown_videos: int
-    """Jobs that make those of videos of unknown length."""
+    """Videos of unknown length that they are made of, counted once for each job."""
 
     @property
     def total(self) -> int:
@@ -58,12 +58,12 @@ def needs(plans: Mapping[str, Plan], jobs: Iterable[Iterable[str]]) -> Needs:
             _download(ds, rest) for ds, rest in raw if not rest.startswith("points/")
         )  # made, not fetched
         made = [
-            _product(plans[ds], step, rest)
+            (Path(rest).stem, _product(plans[ds], step, rest))
             for ds, step, rest in found
             if step in ("frames", "flow", "augmented", "motion")
         ]
-        products += sum(known for known in made if known is not None)
-        unknown_videos += bool(made) and None in made
+        products += sum(known for _, known in made if known is not None)
+        unknown_videos += len({video for video, known in made if known is None})
     downloads = [known for known in files.values() if known is not None]
     return Needs(sum(downloads), len(files) - len(downloads), products, unknown_videos)
 

@@ -69,6 +69,8 @@ class Plan:
             ]
         if problems:
             raise ConfigError("\n".join(problems))
+        self.listed = list(chosen)
+        self.batch = 1 if self.stills else config.prepare.batch
         self.videos = [*self.train, *self.validation, *self.test]
         self._known = frozenset([*self.videos, *self.blind])
         self.models = sorted(config.models, key=lambda name: (*_paper_order(config.models[name]), name))

@@ -14,6 +14,8 @@ rule augment:
         "logs/{ds}/augment/{video}.log",
     benchmark:
         "results/{ds}/benchmarks/augment/{video}.tsv"
+    wildcard_constraints:
+        ds=smk_single,
     conda:
         "../../envs/data.yaml"
     params:

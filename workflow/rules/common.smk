@@ -18,6 +18,8 @@ from dynsal.errors import DataError
 # Imported under names of their own: rule files share one namespace with Snakemake itself.
 from dynsal.config import parse as smk_parse
 from dynsal.datasets import reader as smk_reader
+from dynsal.job_batches import FIELDS as smk_fields
+from dynsal.job_batches import batches as smk_batches
 from dynsal.still_plan import StillPlan
 from dynsal.workflow import Plan
 
@@ -43,6 +45,8 @@ smk_plans = {plan.ds: plan for plan in (smk_still, smk_plan) if plan}
 smk_any_video = "|".join(
     re.escape(video) for plan in smk_plans.values() for video in [*plan.videos, *plan.blind]
 )
+# The data set whose videos are a job each; none where several share one.
+smk_single = DS if smk_plan.batch == 1 else r"(?!)"
 smk_dataset = f"datasets.{smk_reader(smk_plan.config.dataset)}"
 
 

@@ -14,13 +14,14 @@ rule flow:
         "logs/{ds}/flow/{video}.log",
     benchmark:
         "results/{ds}/benchmarks/flow/{video}.tsv"
+    wildcard_constraints:
+        ds=smk_single,
     conda:
         "../../envs/data.yaml"
     # Videos side by side are the better use of cores; `--set-threads flow=8` is for those longer than the wait.
     threads: 1
     params:
-        # Only what flow depends on: neither the bound (the loader's) nor the split, so that changing these recomputes nothing.
-        cfg=smk_plan.fields(dataset=["name", "source"], prepare=["size"]),
+        cfg=smk_plan.fields(**smk_fields["flow"]),
         estimator=smk_plan.config.flow.estimator,
         direction=smk_plan.config.flow.direction,
         root=smk_raw,

@@ -14,13 +14,11 @@ rule rescale:
     benchmark:
         "results/{ds}/benchmarks/rescale/{video}.tsv"
     wildcard_constraints:
-        ds="|".join(smk_plans),
+        ds="|".join([smk_single, *(ds for ds in smk_plans if ds != DS)]),
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=lambda wildcards: smk_of(wildcards).fields(
-            dataset=["name", "source"], prepare=["size", "fps_target", "frame_step", "jpeg_quality"]
-        ),
+        cfg=lambda wildcards: smk_of(wildcards).fields(**smk_fields["rescale"]),
         root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video:q} --raw {params.root:q} --params {params.cfg:q}"
@@ -41,15 +39,11 @@ rule gaze:
     benchmark:
         "results/{ds}/benchmarks/gaze/{video}.tsv"
     wildcard_constraints:
-        ds="|".join(smk_plans),
+        ds="|".join([smk_single, *(ds for ds in smk_plans if ds != DS)]),
     conda:
         "../../envs/data.yaml"
     params:
-        cfg=lambda wildcards: smk_of(wildcards).fields(
-            dataset=["name", "source", "release", "experiments", "eyes"],
-            gaze=["px_per_deg"],
-            prepare=["size"],
-        ),
+        cfg=lambda wildcards: smk_of(wildcards).fields(**smk_fields["gaze"]),
         root=smk_raw,
     shell:
         "python {input.script} --video {wildcards.video:q} --raw {params.root:q} --frames {input.frames:q}"

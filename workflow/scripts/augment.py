@@ -39,9 +39,20 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = script.parser(__doc__)
-    parser.add_argument("--frames", type=Path, required=True, help="clip with frames at the working size")
-    parser.add_argument("--flow", type=Path, required=True, help="clip with flow at the working size")
+    parser.add_argument(
+        "--frames", type=Path, nargs="+", required=True, help="clips with frames at the working size"
+    )
+    parser.add_argument(
+        "--flow", type=Path, nargs="+", required=True, help="clips with flow at the working size"
+    )
     parser.add_argument("--factors", type=int, nargs="+", required=True, help="for example 2 4")
     parser.add_argument("--jpeg-quality", type=int, default=95)
-    parser.add_argument("--out", type=Path, nargs="+", required=True, help="one HDF5 clip per factor")
-    script.run(main, parser.parse_args())
+    parser.add_argument(
+        "--out",
+        type=Path,
+        nargs="+",
+        action="append",
+        required=True,
+        help="one HDF5 clip per factor; again for every video",
+    )
+    script.run(script.each(main, "frames", "flow", "out"), parser.parse_args())

@@ -59,11 +59,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = script.parser(__doc__)
-    parser.add_argument("--video", required=True, help="name in the split list")
+    parser.add_argument("--video", nargs="+", required=True, help="names in the split list")
     parser.add_argument("--raw", type=Path, required=True, help="folder of the downloaded data set")
-    parser.add_argument("--frames", type=Path, required=True, help="the video's rescaled clip")
+    parser.add_argument("--frames", type=Path, nargs="+", required=True, help="every video's rescaled clip")
     parser.add_argument("--estimator", choices=["deepflow", "dis", "farneback"], default="deepflow")
     parser.add_argument("--direction", choices=["forward", "backward"], default="forward")
-    parser.add_argument("--processes", type=int, default=1, help="that share the video's pairs of frames")
-    parser.add_argument("--out", type=Path, required=True, help="HDF5 clip to write")
-    script.run(main, parser.parse_args())
+    parser.add_argument("--processes", type=int, default=1, help="that share a video's pairs of frames")
+    parser.add_argument("--out", type=Path, nargs="+", required=True, help="a HDF5 clip to write for each")
+    script.run(script.each(main, "video", "frames", "out"), parser.parse_args())

@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = script.parser(__doc__)
-    parser.add_argument("--video", required=True, help="name in the split list")
+    parser.add_argument("--video", nargs="+", required=True, help="names in the split list")
     parser.add_argument("--raw", type=Path, required=True, help="folder of the downloaded data set")
-    parser.add_argument("--out", type=Path, required=True, help="HDF5 clip to write")
-    script.run(main, parser.parse_args())
+    parser.add_argument("--out", type=Path, nargs="+", required=True, help="a HDF5 clip to write for each")
+    script.run(script.each(main, "video", "out"), parser.parse_args())
