@@ -527,7 +527,11 @@ def test_plan():
     assert plan.all_factors() == [2, 4]
     assert plan.path("gaze", "v") == "results/demo/gaze/v.parquet"
     assert plan.path("flow", "v") == "results/demo/flow/v.h5"
-    assert plan.raw_gaze("v") == ["results/demo/raw/v/manifest.json"]
+    video = plan.test[0]
+    assert plan.raw_gaze(video) == [f"results/demo/raw/{video}/manifest.json"]
+    for ask in (plan.raw_video, plan.raw_gaze, plan.flow_source):
+        with pytest.raises(ConfigError, match="demo has no video v"):
+            ask("v")
     assert len(plan.training_clips("early")) == 2 * len(plan.train)
     assert len(plan.training_clips("early_aug")) == 4 * len(plan.train)
     assert plan.trainings("history.csv")[:2] == [
