@@ -86,21 +86,21 @@ localrules:
 rule downloads:
     """Every download: of the data set, the initial weights and the baselines; what needs a network, and nothing else."""
     input:
-        smk_plan.downloads(),
-        smk_still.downloads() if smk_still and smk_plan.starts_from_stills() else [],
+        lambda wildcards: smk_plan.downloads(),
+        lambda wildcards: smk_still.downloads() if smk_still and smk_plan.starts_from_stills() else [],
 
 
 rule data:
     """Every download, rescaled, with its gaze (of blind test images, without)."""
     input:
-        smk_plan.paths("frames", [*smk_plan.videos, *smk_plan.blind]),
-        smk_plan.paths("gaze", smk_plan.videos),
+        lambda wildcards: smk_plan.paths("frames", [*smk_plan.videos, *smk_plan.blind]),
+        lambda wildcards: smk_plan.paths("gaze", smk_plan.videos),
 
 
 rule flows:
     """Optical flow of every video."""
     input:
-        smk_plan.paths("flow", smk_plan.videos),
+        lambda wildcards: smk_plan.paths("flow", smk_plan.videos),
 
 
 rule models:

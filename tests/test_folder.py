@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from own_folder import FRAMES, POINTS, SIZE, VIDEOS, copy_folder, make_folder, rows, write_gaze
 
-from dynsal import originals, workflow
+from dynsal import folder_files, originals, workflow
 from dynsal.config import ConfigError, DatasetConfig, parse
 from dynsal.datasets import open_dataset
 from dynsal.errors import DataError
@@ -199,6 +199,22 @@ def test_plan(folder):
     assert plan.raw_gaze("a")[:2] == [f"{folder}/gaze.csv", f"{folder}/dataset.yaml"]
     assert "oracle" not in plan.floors
     assert workflow.Plan(config(folder, label="x-1")).ds == "x-1"
+
+
+def test_the_folder_is_listed_once(folder, monkeypatch):
+    """Not once per video, which would be the square of their number; again after it has changed."""
+    listings = []
+    listed = folder_files.gaze_files
+    monkeypatch.setattr(folder_files, "gaze_files", lambda place: listings.append(place) or listed(place))
+    plan = workflow.Plan(config(folder))
+    assert [plan.raw_gaze(video)[0] for video in VIDEOS] == [f"{folder}/gaze.csv"] * 3
+    assert len(listings) == 1
+    (folder / "gaze.csv").unlink()
+    (folder / "gaze").mkdir()
+    for video in VIDEOS:
+        (folder / "gaze" / f"{video}.csv").touch()
+    assert [plan.raw_gaze(video)[0] for video in VIDEOS] == [f"{folder}/gaze/{v}.csv" for v in VIDEOS]
+    assert len(listings) == 2
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Names only, and no heavy import: the Snakefile, which every job parses again, as
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable
@@ -98,7 +99,12 @@ def raw_root(dataset: DatasetConfig, ds: str) -> str:
 
 def folder(dataset: DatasetConfig) -> Path:
     """Return the user's folder."""
-    return Path(os.path.normpath(Path(dataset.folder or "").expanduser()))
+    return _normal(dataset.folder or "")
+
+
+@functools.cache  # asked several times for every video
+def _normal(name: str) -> Path:
+    return Path(os.path.normpath(Path(name).expanduser()))
 
 
 def label(dataset: DatasetConfig) -> str:

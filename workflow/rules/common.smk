@@ -105,6 +105,11 @@ def smk_still_results(wildcards):
     return f"results/{smk_still.ds}"
 
 
+def smk_test(step):
+    """Input function: listed by the rules that run only, as every job parses all of them."""
+    return lambda wildcards: smk_plan.paths(step, smk_plan.test)
+
+
 def smk_of(wildcards):
     return smk_plans[wildcards.ds]
 

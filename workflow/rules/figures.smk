@@ -8,9 +8,9 @@ rule figure1_streams:
         code=smk_code("architectures"),
         models=smk_plan.first_seed("model.safetensors"),
         scores=lambda wildcards: smk_plan.last_scores(),
-        frames=smk_plan.paths("frames", smk_plan.test),
-        flow=smk_plan.paths("flow", smk_plan.test),
-        gaze=smk_plan.paths("gaze", smk_plan.test),
+        frames=smk_test("frames"),
+        flow=smk_test("flow"),
+        gaze=smk_test("gaze"),
     output:
         smk_shown("results/{ds}/figures/figure1_streams", "1 Single streams"),
     log:
@@ -49,8 +49,8 @@ rule figure3_flow:
         script=smk_script("figure3_flow"),
         code=smk_code("figure3_flow"),
         scores=lambda wildcards: smk_plan.last_scores(),
-        frames=smk_plan.paths("frames", smk_plan.test),
-        flow=smk_plan.paths("flow", smk_plan.test),
+        frames=smk_test("frames"),
+        flow=smk_test("flow"),
     output:
         smk_shown("results/{ds}/figures/figure3_flow", "3 Optical flow"),
     log:
@@ -74,9 +74,9 @@ rule figure4_nets:
         code=smk_code("figure4_nets"),
         models=smk_plan.first_seed("model.safetensors"),
         scores=lambda wildcards: smk_plan.all_scores(),
-        frames=smk_plan.paths("frames", smk_plan.test),
-        flow=smk_plan.paths("flow", smk_plan.test),
-        gaze=smk_plan.paths("gaze", smk_plan.test),
+        frames=smk_test("frames"),
+        flow=smk_test("flow"),
+        gaze=smk_test("gaze"),
     output:
         smk_shown("results/{ds}/figures/figure4_nets", "4 Maps of the nets"),
     log:
@@ -135,9 +135,9 @@ rule figure5_baselines:
         model=f"results/{DS}/models/{smk_plan.models[-1]}/seed{smk_plan.seeds[0]}/model.safetensors",
         scores=smk_plan.compared_scores(),
         maps=smk_plan.shown_maps(),
-        frames=smk_plan.paths("frames", smk_plan.test),
-        flow=smk_plan.paths("flow", smk_plan.test),
-        gaze=smk_plan.paths("gaze", smk_plan.test),
+        frames=smk_test("frames"),
+        flow=smk_test("flow"),
+        gaze=smk_test("gaze"),
     output:
         smk_shown("results/{ds}/figures/figure5_baselines", "5 Maps of the baselines"),
     log:
@@ -216,9 +216,9 @@ rule roc:
         script=smk_script("roc"),
         code=smk_code("roc"),
         models=smk_plan.first_seed("model.safetensors"),
-        frames=smk_plan.paths("frames", smk_plan.test),
-        flow=smk_plan.paths("flow", smk_plan.test),
-        gaze=smk_plan.paths("gaze", smk_plan.test),
+        frames=smk_test("frames"),
+        flow=smk_test("flow"),
+        gaze=smk_test("gaze"),
     output:
         pictures=smk_shown("results/{ds}/figures/roc", "ROC curves"),
         table="results/{ds}/roc.csv",

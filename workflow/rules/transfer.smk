@@ -178,18 +178,17 @@ rule still_evaluate:
     input:
         script=smk_script("still_evaluate"),
         code=smk_code("still_evaluate"),
-        model="results/{ds}/models/{net}/seed{seed}/model.safetensors",
+        model=f"results/{STILLS}/models/{{net}}/seed{{seed}}/model.safetensors",
         frames=smk_still.paths("frames", smk_still.test),
         flow=lambda wildcards: smk_still.motion(wildcards.net, smk_still.test),
         gaze=smk_still.paths("gaze", smk_still.test),
     output:
-        expand("results/{{ds}}/scores/{{net}}/seed{{seed}}/{shard}.parquet", shard=smk_still.test),
+        smk_still.scores("{net}", "{seed}"),
     log:
-        "logs/{ds}/evaluate/{net}.seed{seed}.log",
+        f"logs/{STILLS}/evaluate/{{net}}.seed{{seed}}.log",
     benchmark:
-        "results/{ds}/benchmarks/evaluate/{net}.seed{seed}.tsv"
+        f"results/{STILLS}/benchmarks/evaluate/{{net}}.seed{{seed}}.tsv"
     wildcard_constraints:
-        ds=STILLS,
         net="|".join(smk_still.models),
     conda:
         "../../envs/train.yaml"
