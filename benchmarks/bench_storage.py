@@ -1,4 +1,4 @@
-"""Bytes per frame of the clip files, frames and flow, at some working sizes; of the first frames of given videos.
+"""Bytes per frame of the clip files, frames and flow, and the time to read them; of the first frames of given videos.
 
 python benchmarks/bench_storage.py --videos "$DYNSAL_MIRROR"/hevc33/videos/{Kimono,BQMall,Johnny,Keiba}.avi --frames 60
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import itertools
 import statistics
 import tempfile
+import time
 from pathlib import Path
 
 import cv2
 from _common import begin, parser, show
 
-from dynsal.clips import create, flow_step
+from dynsal.clips import Clip, create, flow_step
 from dynsal.flow import Estimator, estimator, fields
 from dynsal.prepare import working_frames
 from dynsal.video import decode
@@ -21,8 +22,8 @@ from dynsal.video import decode
 
 def stored(
     video: Path, size: tuple[int, int], count: int, quality: int, estimate: Estimator
-) -> tuple[float, float]:
-    """Return bytes per frame of the frames' and of the flow's file of a video's first frames."""
+) -> tuple[float, ...]:
+    """Return bytes of a frame and of its field on disk, and the ms that reading takes, for a video's first frames."""
     frames = list(working_frames(itertools.islice(decode(video), count), size, 1, 1))
     with tempfile.TemporaryDirectory() as folder:
         pictures, flow = Path(folder) / "frames.h5", Path(folder) / "flow.h5"
@@ -32,7 +33,14 @@ def stored(
         with create(flow, size, flow_step=flow_step(size[0])) as writer:
             for frame, field in fields(frames, estimate, "forward"):
                 writer.append(frame.index, frame.time, flow=field)
-        return pictures.stat().st_size / len(frames), flow.stat().st_size / len(frames)
+        found = []
+        for path, read in ((pictures, Clip.bgr), (flow, Clip.flow)):
+            with Clip(path) as clip:
+                start = time.process_time()
+                for position in range(len(clip)):
+                    read(clip, position)
+                found += [path.stat().st_size / len(clip), 1e3 * (time.process_time() - start) / len(clip)]
+        return tuple(found)
 
 
 def main() -> None:
@@ -56,9 +64,10 @@ def main() -> None:
         rows[f"mean of {len(rows)}"] = tuple(
             statistics.mean(column) for column in zip(*rows.values(), strict=True)
         )
-        for video, (picture, flow) in rows.items():
-            show(f"{name}, {video}: frames", f"{picture / 1e3:.1f} kB")
-            show(f"{name}, {video}: flow", f"{flow / 1e3:.1f} kB")
+        for video, (picture, decoding, flow, unpacking) in rows.items():
+            show(f"{name}, {video}: frame", f"{picture / 1e3:.1f} kB")
+            show("  its field", f"{flow / 1e3:.1f} kB")
+            show("  reading both, processor time", f"{decoding + unpacking:.2f} ms")
 
 
 if __name__ == "__main__":

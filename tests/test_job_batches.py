@@ -65,9 +65,13 @@ def test_the_same_work_in_fewer_jobs(here):  # noqa: F811
 
 
 def test_batches_follow_the_split_list():
-    """Whatever the roles, so that another choice of validation videos moves none; copies are of training videos alone."""
+    """Whatever the roles and `only`, so that another choice of videos moves none; copies are of training videos alone."""
     listed = list(layout.split("demo"))
-    held_out = [video for video, role in layout.split("demo").items() if role == "train"][:2]
+    train, test = (
+        [video for video, role in layout.split("demo").items() if role == wanted]
+        for wanted in ("train", "test")
+    )
+    held_out = train[:2]
 
     def found(**dataset):
         plan = workflow.Plan(parse({"prepare": {"batch": 5}, "dataset": dataset}))
@@ -78,6 +82,11 @@ def test_batches_follow_the_split_list():
     assert [path for one in plain if one.step == "flow" for path in one.outputs] == plan.paths("flow", listed)
     for step in ("rescale", "gaze", "flow"):
         assert [one for one in plain if one.step == step] == [one for one in other if one.step == step]
+    # Of some videos only: the batches that they would be in, by the same numbers.
+    _, few = found(only=[*listed[5:10], listed[12], *train[:1], *test[:2]])
+    whole = {(one.step, one.number): one.outputs for one in plain}
+    assert [one.outputs for one in few if one.step == "flow" and one.number == 2] == [whole["flow", 2]]
+    assert all(set(one.outputs) <= set(whole[one.step, one.number]) for one in few)
     copied = {Path(path).stem for one in other if one.step == "augment" for path in one.outputs}
     assert copied == set(plan.train) - set(held_out)
 

@@ -48,14 +48,16 @@ class Batch(NamedTuple):
 def batches(plan: Plan) -> Iterator[Batch]:
     """Yield the jobs of all steps that several videos share; none where every video has its own.
 
-    Roles do not matter but to the low-resolution copies, which training videos alone have: a change of
-    ``dataset.validation`` leaves everything else where it is.
+    The whole split list is divided, before ``dataset.only`` and roles are looked at, so that neither moves a video to
+    another job, whose files Snakemake would make again. Low-resolution copies are of training videos alone.
     """
     if plan.batch == 1:
         return
-    training = set(plan.train)
+    chosen, training = set(plan.videos), set(plan.train)
     for number, start in enumerate(range(0, len(plan.listed), plan.batch), 1):
-        videos = plan.listed[start : start + plan.batch]
+        videos = [video for video in plan.listed[start : start + plan.batch] if video in chosen]
+        if not videos:
+            continue
         yield _prepared(plan, "rescale", number, videos)
         yield _prepared(plan, "gaze", number, videos)
         yield _prepared(plan, "flow", number, videos)

@@ -69,7 +69,7 @@ class Plan:
             ]
         if problems:
             raise ConfigError("\n".join(problems))
-        self.listed = list(chosen)
+        self.listed = list(roles)
         self.batch = 1 if self.stills else config.prepare.batch
         self.videos = [*self.train, *self.validation, *self.test]
         self._known = frozenset([*self.videos, *self.blind])
