@@ -27,11 +27,11 @@ def step_of(job) -> str:
 
 
 def options(job) -> Counter:
-    """Return how often each word is given to each option of a job's command, but for its log."""
+    """Return how often each word is given to each option of a job's command, but for its log and its share of cores."""
     found, option = Counter(), ""
     for word in shlex.split(job.shellcmd):
         option = word if word.startswith("--") else option
-        if option and word != option and option != "--log":
+        if option and word != option and option not in ("--log", "--processes"):
             found[option, word] += 1
     return found
 
