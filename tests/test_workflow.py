@@ -233,7 +233,7 @@ def test_diem_from_the_command_line(here):
 def test_hevc33(here):
     """Each file once, the one with a space too, and the data base of gaze."""
     jobs = planned(here, "hevc33")
-    files = outputs(jobs, "download")
+    files = {path for path in outputs(jobs, "download") if "/hevc33/" in path}
     assert len(files) == 34
     assert {
         "results/hevc33/raw/videos/Basketball Drive.avi",
@@ -241,13 +241,16 @@ def test_hevc33(here):
     } <= files
     counts = count(jobs)
     seeds = len(load(ROOT / "config" / "hevc33.yaml").seeds)
-    assert {counts[name] for name in ("rescale", "flow", "gaze")} == {33}
+    stills = 7  # shards for training: lite learns from OSIE's images first
+    assert (counts["rescale"], counts["gaze"], counts["flow"]) == (33 + stills, 33 + stills, 33)
     assert counts["train"] == counts["evaluate"] == 6 * seeds
+    assert (counts["finetune"], counts["predict_flow"]) == (seeds, 0)
     params = {job.wildcards.model: job.params for job in jobs if job.rule.name == "train"}
     shared = stage_json(load(ROOT / "config" / "hevc33.yaml"), "prepare", "gaze", "flow", "net", "train")
     assert all(params[name].cfg == shared for name in params if name != "lite")
     assert params["early"].model == '{"arch":"early","augment":[1]}'
-    assert json.loads(params["lite"].cfg)["net"]["lite"]["zoom"] == 2
+    lite = json.loads(params["lite"].cfg)["net"]
+    assert (lite["lite"]["zoom"], lite["init"].split("/")[3]) == (2, "lite_stills")
     assert workflow.Plan(load(ROOT / "config" / "hevc33.yaml")).models[-1] == "early_aug"
 
 
@@ -277,7 +280,7 @@ def test_salicon(here):
         ("diem", {"net": {"init": "he"}}, {"fetch_diem": 84}),
         ("diem", {"baselines": {"models": {"x": {"model": "icl"}}}}, {"fetch_diem": 84, "download": 2}),
         ("diem", {"dataset": {"source": "stavis", "split": "stavis17"}}, {"fetch_stavis": 1, "download": 1}),
-        ("hevc33", {}, {"download": 34}),
+        ("hevc33", {}, {"download": 34, "download_all": 1}),  # and the stills that lite starts from
         ("salicon", {}, {"download": 3}),
         ("salicon", {"dataset": {"release": "2017"}}, {"download": 2}),
         ("osie", {}, {"download_all": 1}),
@@ -627,15 +630,16 @@ def test_table3_of_osie(here):
     """Seeds start from the weights of their own seed; nets without motion wait for no prediction."""
     jobs = planned(here, "hevc33", ["results/table3.csv"])
     found = count(jobs)
-    assert (found["finetune"], found["still_evaluate"], found["train"]) == (21, 21, 6)
+    assert (found["finetune"], found["still_evaluate"], found["train"]) == (24, 24, 6)
     assert (found["motion"], found["predict_flow"], found["still_baseline"]) == (33, 9, 6)
     for job in jobs:
         if job.rule.name == "finetune":
             net, seed = job.wildcards.net, job.wildcards.seed
             starts = [str(path) for path in job.input if "hevc33/models" in str(path)]
-            wanted = {"deep": None, "shallow": None, "early_scratch": None, "spatial": "spatial"}.get(
-                net, "early_aug"
-            )
+            wanted = {
+                **dict.fromkeys(("deep", "shallow", "early_scratch", "lite_stills")),
+                "spatial": "spatial",
+            }.get(net, "early_aug")
             assert starts == (
                 [f"results/hevc33/models/{wanted}/seed{seed}/model.safetensors"] if wanted else []
             )
@@ -659,19 +663,21 @@ def test_a_net_that_starts_from_still_images(here):
     )
     found = count(jobs)
     seeds = load(ROOT / "config" / "hevc33.yaml").seeds
-    assert (found["train"], found["finetune"], found["still_evaluate"]) == (6 * len(seeds), len(seeds), 0)
+    assert (found["train"], found["finetune"], found["still_evaluate"]) == (6 * len(seeds), 2 * len(seeds), 0)
     for job in jobs:
-        if job.rule.name == "finetune":
+        if job.rule.name == "finetune" and job.wildcards.net == "first":
             told = json.loads(job.params.cfg)
             assert (told["net"]["width"], told["net"]["init"], told["train"]["max_iters"]) == (0.25, "he", 3)
-        elif job.rule.name == "train":
+        elif job.rule.name == "train" and job.wildcards.model != "lite":
             wanted = f"results/osie/models/first/seed{job.wildcards.seed}/model.safetensors"
             starts = job.wildcards.model == "spatial"
             assert [str(path) for path in job.input if "osie" in str(path)] == ([wanted] if starts else [])
             assert json.loads(job.params.cfg)["net"]["init"] == (wanted if starts else "he")
             assert "start" not in job.params.model
-    everything = outputs(planned(here, "hevc33", ["downloads"]), "download_all")
-    assert not any("osie" in path for path in everything)
+    assert any("osie" in path for path in outputs(planned(here, "hevc33", ["downloads"]), "download_all"))
+    none = {"lite": {"arch": "lite", "start": None}}
+    jobs = planned(here, "hevc33", ["downloads"], models=none)
+    assert not any("osie" in path for path in outputs(jobs, "download_all"))
 
 
 def test_table3_of_salicon(here):
