@@ -16,7 +16,7 @@ from helpers import ROOT, SCRIPTS, copy_checkout, environment, snakemake
 from snakemake import api
 from snakemake.settings.types import Quietness
 
-from dynsal import code_inputs, layout, still_plan, workflow
+from dynsal import code_inputs, layout, shown, still_plan, workflow
 from dynsal.config import ConfigError, load, parse, stage_json
 
 DEMO = {
@@ -817,19 +817,19 @@ def test_viewed(count_):
     """All, or so many that are in order, different, and begin with the first."""
     plan = workflow.Plan(load(ROOT / "config" / "config.yaml"))
     plan.test = [str(number) for number in range(count_)]
-    shown = plan.viewed()
-    assert len(shown) == len(set(shown)) == min(8, count_)
-    assert shown == sorted(shown, key=int)
-    assert shown[0] == "0"
+    videos = shown.viewed(plan)
+    assert len(videos) == len(set(videos)) == min(8, count_)
+    assert videos == sorted(videos, key=int)
+    assert videos[0] == "0"
 
 
 def test_what_pictures_show():
     """Of an architecture the first model that has it; of Table 3 the first net, and one that knows nothing of the videos."""
     plan = workflow.Plan(parse({"seeds": [4, 2], "models": models({"x": [2], "y": [1]})}))
-    assert plan.drawn("early", "late") == ["early=x", "late"]
-    assert plan.first_seed("model.safetensors") == [
+    assert shown.drawn(plan, "early", "late") == ["early=x", "late"]
+    assert shown.first_seed(plan, "model.safetensors") == [
         f"results/demo/models/{name}/seed4/model.safetensors" for name in "xy"
     ]
-    assert plan.last_scores()[0].startswith("results/demo/scores/y/seed4/")
+    assert shown.last_scores(plan)[0].startswith("results/demo/scores/y/seed4/")
     stills = still_plan.StillPlan(load(ROOT / "config" / "config.yaml"))
     assert stills.shown_nets() == ["early", "deep"]

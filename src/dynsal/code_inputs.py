@@ -12,7 +12,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 _NEUTRAL = {
     "__init__", "code_inputs", "config", "config_baselines", "config_sections", "config_train", "config_transfer", "errors",
-    "fileio", "layout", "originals", "provenance", "script", "still_plan", "workflow",
+    "fileio", "layout", "originals", "own_folder", "provenance", "script", "still_plan", "workflow",
 }  # fmt: skip
 """Modules that cannot change a result: values of the configuration come through params, the rest is plumbing."""
 

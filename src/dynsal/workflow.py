@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Sequence
 
-from dynsal import layout, originals
+from dynsal import layout, originals, own_folder
 from dynsal.config import RESERVED, Config, ConfigError, ModelConfig, stage_json
 from dynsal.config_baselines import REGISTRY, Entry
-from dynsal.errors import DataError
-
-_TAKEN = {*originals.ORIGINALS, "salicon2017", "baselines", "weights"} - {"folder"}
-"""Folders of results/ that a user's data set must not share."""
 
 
 class Plan:
@@ -33,7 +28,7 @@ class Plan:
         self.config = config
         self.ds = originals.label(config.dataset)
         self.stills = config.dataset.name in originals.STILLS
-        problems = _folder_problems(config)
+        problems = own_folder.problems(config)
         if problems:
             raise ConfigError("\n".join(problems))
         roles, split_file = originals.split(config.dataset)
@@ -56,7 +51,7 @@ class Plan:
         self.train = [video for video, role in chosen.items() if role == "train" and video not in held_out]
         self.validation = [video for video in chosen if video in held_out]
         self.test = [video for video, role in chosen.items() if role == "test"]
-        problems += _file_problems(config, list(chosen))
+        problems += own_folder.file_problems(config, list(chosen))
         if not self.train:
             problems.append("dataset: no training video is left; check dataset.only and dataset.validation")
         self.blind = [video for video in blind if not only or video in only]
@@ -237,24 +232,6 @@ class Plan:
             for path in self.scores(name, seed)
         ]
 
-    def shown_maps(self) -> list[str]:
-        """Return the files with one map of every baseline and test video, for figure 5."""
-        return [f"results/{self.ds}/maps/{name}/{video}.h5" for name in self.baselines for video in self.test]
-
-    def viewed(self, most: int = 8) -> list[str]:
-        """Return the test videos that the viewer shows: all, or ``most`` of them evenly spread over the split list."""
-        count = min(most, len(self.test))
-        return [self.test[place * len(self.test) // count] for place in range(count)]
-
-    def viewer_facts(self) -> list[str]:
-        """Return the files with what the viewer says about its videos."""
-        return [f"results/{self.ds}/viewer/{video}.json" for video in self.viewed()]
-
-    def viewed_runs(self) -> dict[str, int]:
-        """Return the seed of every model with a curve in the viewer: the nets, the centre and, if known, the viewers."""
-        beside = [name for name in ("centre", "human") if name in self.floors]
-        return {**dict.fromkeys(self.models, self.seeds[0]), **dict.fromkeys(beside, 0)}
-
     def sections(self, *whole: str, **keys: Sequence[str]) -> str:
         """Return whole sections and single keys of others as one stable JSON string."""
         return json.dumps(
@@ -333,61 +310,6 @@ class Plan:
             for model in self.models
             for seed in self.seeds
         ]
-
-    def first_seed(self, name: str) -> list[str]:
-        """Return one file (such as model.safetensors) of every net's first training: the one that pictures show."""
-        return [f"results/{self.ds}/models/{model}/seed{self.seeds[0]}/{name}" for model in self.models]
-
-    def last_scores(self) -> list[str]:
-        """Return the score files of the last net's first seed, which choose the frames of pictures."""
-        return self.scores(self.models[-1], self.seeds[0])
-
-    def drawn(self, *archs: str) -> list[str]:
-        """Return what pictures of architectures show: ``arch=model`` with the first model that has it, or ``arch``."""
-        first = {
-            arch: [name for name in self.models if self.config.models[name].arch == arch] for arch in archs
-        }
-        return ["=".join([arch, *names[:1]]) for arch, names in first.items()]
-
-
-def _folder_problems(config: Config) -> list[str]:
-    """Return what keeps a user's folder from being read at all; nothing for other data sets."""
-    if config.dataset.name != "folder":
-        return []
-    from dynsal import folder_files
-
-    folder, label = originals.folder(config.dataset), originals.label(config.dataset)
-    if not folder.is_dir():
-        return [f"dataset.folder: there is no folder {folder}"]
-    problems = []
-    if re.search(r"[{}\n]", str(folder)):
-        problems.append(
-            f"dataset.folder: braces in {folder} would be patterns to Snakemake; rename the folder"
-        )
-    if label in _TAKEN:
-        problems.append(f"dataset.label: results/{label} belongs to something else; set another label")
-    if config.gaze.px_per_deg is None and folder_files.settings(folder).px_per_deg is None:
-        problems.append(
-            f"gaze.px_per_deg: neither here nor in {folder / folder_files.SETTINGS}; how many pixels of the video make "
-            "a degree?"
-        )
-    return problems
-
-
-def _file_problems(config: Config, videos: list[str]) -> list[str]:
-    """Return which videos of a user's split have no usable video file or no gaze; nothing for other data sets."""
-    if config.dataset.name != "folder":
-        return []
-    from dynsal import folder_files
-
-    problems = []
-    for video in videos:
-        for find in (folder_files.video_file, folder_files.gaze_file):
-            try:
-                find(originals.folder(config.dataset), video)
-            except DataError as error:
-                problems.append(str(error))
-    return problems
 
 
 def _paper_order(model: ModelConfig) -> tuple[int, int]:

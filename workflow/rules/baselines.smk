@@ -65,7 +65,7 @@ rule net_timings:
     input:
         script=smk_script("timings"),
         code=smk_code("timings"),
-        models=smk_plan.first_seed("model.safetensors"),
+        models=shown.first_seed(smk_plan, "model.safetensors"),
         frames=smk_plan.path("frames", smk_plan.test[0]),
     output:
         "results/{ds}/net_timings.csv",

@@ -10,7 +10,7 @@ from pathlib import Path
 # A fresh clone works without an installation: jobs find the module in src/, also inside conda environments.
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from dynsal import layout, space
+from dynsal import layout, shown, space
 from dynsal import code_inputs as smk_inputs
 from dynsal.config import ConfigError
 from dynsal.errors import DataError
@@ -150,7 +150,7 @@ def smk_shown(picture, title):
 
 
 # The report: what it shows.
-smk_viewed = smk_plan.viewed()
+smk_viewed = shown.viewed(smk_plan)
 
 # Pages of a table: data set, CSV files to unfold, and the files whose checksums are told.
 smk_paged = {"1": (DS, ["per_video", "differences"])}

@@ -6,8 +6,8 @@ rule figure1_streams:
     input:
         script=smk_script("architectures"),
         code=smk_code("architectures"),
-        models=smk_plan.first_seed("model.safetensors"),
-        scores=lambda wildcards: smk_plan.last_scores(),
+        models=shown.first_seed(smk_plan, "model.safetensors"),
+        scores=lambda wildcards: shown.last_scores(smk_plan),
         frames=smk_test("frames"),
         flow=smk_test("flow"),
         gaze=smk_test("gaze"),
@@ -19,7 +19,7 @@ rule figure1_streams:
         "../../envs/train.yaml"
     params:
         cfg=smk_plan.params("net", "gaze"),
-        nets=smk_plan.drawn("spatial", "temporal"),
+        nets=shown.drawn(smk_plan, "spatial", "temporal"),
         videos=smk_plan.test,
         last=smk_plan.models[-1],
         seed=smk_plan.seeds[0],
@@ -36,7 +36,7 @@ use rule figure1_streams as figure2_fusion with:
         "logs/{ds}/figures/figure2_fusion.log",
     params:
         cfg=smk_plan.params("net", "gaze"),
-        nets=smk_plan.drawn("late", "early"),
+        nets=shown.drawn(smk_plan, "late", "early"),
         videos=smk_plan.test,
         last=smk_plan.models[-1],
         seed=smk_plan.seeds[0],
@@ -48,7 +48,7 @@ rule figure3_flow:
     input:
         script=smk_script("figure3_flow"),
         code=smk_code("figure3_flow"),
-        scores=lambda wildcards: smk_plan.last_scores(),
+        scores=lambda wildcards: shown.last_scores(smk_plan),
         frames=smk_test("frames"),
         flow=smk_test("flow"),
     output:
@@ -72,7 +72,7 @@ rule figure4_nets:
     input:
         script=smk_script("figure4_nets"),
         code=smk_code("figure4_nets"),
-        models=smk_plan.first_seed("model.safetensors"),
+        models=shown.first_seed(smk_plan, "model.safetensors"),
         scores=lambda wildcards: smk_plan.all_scores(),
         frames=smk_test("frames"),
         flow=smk_test("flow"),
@@ -134,7 +134,7 @@ rule figure5_baselines:
         code=smk_code("figure5_baselines"),
         model=f"results/{DS}/models/{smk_plan.models[-1]}/seed{smk_plan.seeds[0]}/model.safetensors",
         scores=smk_plan.compared_scores(),
-        maps=smk_plan.shown_maps(),
+        maps=shown.shown_maps(smk_plan),
         frames=smk_test("frames"),
         flow=smk_test("flow"),
         gaze=smk_test("gaze"),
@@ -215,7 +215,7 @@ rule roc:
     input:
         script=smk_script("roc"),
         code=smk_code("roc"),
-        models=smk_plan.first_seed("model.safetensors"),
+        models=shown.first_seed(smk_plan, "model.safetensors"),
         frames=smk_test("frames"),
         flow=smk_test("flow"),
         gaze=smk_test("gaze"),

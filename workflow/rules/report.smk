@@ -18,7 +18,7 @@ rule viewer_clip:
         ],
         scores=[
             f"results/{DS}/scores/{name}/seed{seed}/{{video}}.parquet"
-            for name, seed in smk_plan.viewed_runs().items()
+            for name, seed in shown.viewed_runs(smk_plan).items()
         ],
         raw=lambda wildcards: smk_plan.raw_video(wildcards.video),
         frames="results/{ds}/frames/{video}.h5",
@@ -39,7 +39,7 @@ rule viewer_clip:
     params:
         cfg=smk_plan.sections("gaze", "evaluate", dataset=["name", "source", "release", "folder"]),
         models=smk_plan.models,
-        beside=[name for name in smk_plan.viewed_runs() if name not in smk_plan.models],
+        beside=[name for name in shown.viewed_runs(smk_plan) if name not in smk_plan.models],
         seed=smk_plan.seeds[0],
         root=smk_raw,
         results=smk_results,
@@ -79,7 +79,7 @@ rule viewer:
         code=smk_code("viewer"),
         web=smk_viewer,
         videos=expand("results/{{ds}}/viewer/{video}.mp4", video=smk_viewed),
-        facts=smk_plan.viewer_facts(),
+        facts=shown.viewer_facts(smk_plan),
     output:
         "results/{ds}/viewer.html",
     log:
@@ -155,7 +155,7 @@ rule runtimes_page:
             for n, (ds, _) in smk_paged.items()
             if ds == wildcards.ds and n <= wildcards.n
         ],
-        viewer=lambda wildcards: smk_plan.viewer_facts() if wildcards.ds == DS else [],
+        viewer=lambda wildcards: shown.viewer_facts(smk_plan) if wildcards.ds == DS else [],
     output:
         report(
             "results/{ds}/report/runtimes{n}.html",
