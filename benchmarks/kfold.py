@@ -1,12 +1,13 @@
 """Cross-validation over all videos of a configuration: every video is scored by nets that saw neither it nor its relatives.
 
 Each row (a net of the configuration, with overrides) is trained once per fold and seed by the training of the workflow, and
-scored by its evaluation, on every frame; the negatives of the sAUC come from all other videos. So each video counts as a test
+scored by its evaluation, on every n-th frame with gaze; the negatives of the sAUC come from all other videos. So each video counts as a test
 video, and a verdict hangs on all of them instead of the test split. Score files have the workflow's form and layout
 (``<out>/scores/<row>/seed<n>/<video>.parquet``); what is finished is kept, so the same command goes on after an interruption.
 ``--floors`` scores the centre and the halves of the viewers instead. `kfold_table.py` makes tables of them.
 
-The recipe must not be chosen by this: see `lite_search.py`, which does so on the training videos.
+The recipe must not be chosen by this: see `lite_search.py`, which does so on the training videos, and which cross-validates arch
+lite in a fraction of the time (``--videos all``), over the same folds and frames.
 The data must be there: ``snakemake --configfile config/hevc33.yaml data flows``. For nets with ``augment``, copies of videos
 that are missing are made; nets that start from still images (``models.<name>.start``) need their files
 (``results/osie/models/<start>/seed<n>/model.safetensors`` is a target), which have seen no video.
@@ -23,13 +24,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import yaml
 from _common import SCRIPTS
-from lite_search import folds
+from lite_search import METRICS, folds
 from numpy.typing import NDArray
 from recipe_search import override
 
@@ -97,9 +99,17 @@ def evaluated(
 
 
 def middle_frame(reference: Reference) -> int:
-    """Return the frame of a video that pictures show: the middle one of those with gaze."""
-    fixated = [frame for frame in reference.frames.tolist() if frame in reference.points]
-    return int(fixated[len(fixated) // 2])
+    """Return the frame of a video that pictures show: the middle one of those that are scored."""
+    return int(reference.frames[len(reference.frames) // 2])
+
+
+def thinned(references: dict[str, Reference], every: int) -> dict[str, Reference]:
+    """Return the references with every n-th of the frames that have gaze, and those metrics that `lite_search` has."""
+    chosen = {}
+    for video, reference in references.items():
+        fixated = [frame for frame in reference.frames.tolist() if frame in reference.points]
+        chosen[video] = replace(reference, frames=np.array(fixated[::every], np.int32), names=METRICS)
+    return chosen
 
 
 def make_copies(config: Config, results: Path, videos: list[str], factors: list[int]) -> None:
@@ -160,6 +170,7 @@ def main() -> None:
     )
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--every", type=int, default=4, help="frames with gaze that are scored: every n-th")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     if not (arguments.model or arguments.floors):
@@ -168,7 +179,7 @@ def main() -> None:
     config = override(yaml.safe_load(arguments.config.read_text(encoding="utf-8")), arguments.set)
     plan = Plan(config)
     results, row = arguments.results or Path("results") / plan.ds, arguments.row or arguments.model
-    references = load_references(results, plan.videos, config.gaze, config.evaluate)
+    references = thinned(load_references(results, plan.videos, config.gaze, config.evaluate), arguments.every)
     if arguments.floors:
         floors(config, results, references, arguments.out)
         return

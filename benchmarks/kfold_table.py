@@ -1,12 +1,13 @@
 """Tables of a cross-validation: means, paired differences, per kind of video and per video.
 
-Reads the score files of `kfold.py`, and a list of the videos with their kind (``docs/results/hevc33/kinds.csv``, told by eye).
-Writes ``kfold.csv`` (one row per net, as in Table 1), ``kfold_differences.csv`` (every two rows, all metrics),
-``kfold_kinds.csv`` (differences to one row per kind of video), ``kfold_videos.csv`` (per video: how much camera and objects
-move, by the optical flow, and the score of every row) and ``figures/kfold.jpg`` (the videos where a row gains and loses most
-against a rival). Intervals: 95 %, percentile bootstrap over videos. Frames that a row could not score count for none.
+Reads the score files of `kfold.py`, the scores per video of arch lite that ``lite_search.py --videos all`` wrote (its first
+candidate, over the same folds and frames), and a list of the videos with their kind (``docs/results/hevc33/kinds.csv``, told by
+eye). Writes ``kfold.csv`` (means), ``kfold_kinds.csv`` (lite minus every other row, over all videos and per kind),
+``kfold_videos.csv`` (per video: how much camera and objects move, by the optical flow, and the score of every row) and
+``figures/kfold.jpg`` (the videos where lite gains and loses most against a rival). Intervals: 95 %, percentile bootstrap over
+videos.
 
-Example: ``python benchmarks/kfold_table.py --config config/hevc33.yaml --scores kfold --against lite
+Example: ``python benchmarks/kfold_table.py --config config/hevc33.yaml --scores kfold --lite lite_parts.csv
 --kinds docs/results/hevc33/kinds.csv --out docs/results/hevc33``
 """
 
@@ -17,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from kfold import map_path, middle_frame
+from kfold import map_path, middle_frame, thinned
+from lite_search import METRICS
 from matplotlib.figure import Figure
 
 from dynsal.camera_motion import camera_field
@@ -27,14 +29,14 @@ from dynsal.examples import view
 from dynsal.figures.grids import FLOW, FRAME, TRUTH, Example, compared
 from dynsal.figures.style import short_name
 from dynsal.fileio import write_text
-from dynsal.metrics import METRICS
 from dynsal.references import load_references
-from dynsal.statistics import by_video, paired_differences
-from dynsal.tables import differences, load_scores, per_video, summary
+from dynsal.statistics import bootstrap_means, by_video, paired_differences
+from dynsal.tables import load_scores, per_video
 from dynsal.workflow import Plan
 
 EVERY = 5
 """Fields looked at for the motion of a video: every n-th."""
+LITE = "lite"
 SHOWN = 3
 """Videos at either end."""
 
@@ -55,31 +57,58 @@ def motion(results: Path, video: str) -> dict[str, float]:
     return {"camera_px": float(np.mean(camera)), "objects_px": float(np.mean(rest))}
 
 
-def by_kind(means: pd.DataFrame, kinds: pd.Series, against: str, config: TableConfig) -> pd.DataFrame:
-    """Return the paired differences to one row per kind of video, for every metric."""
+def all_means(scores: Path, lite: Path, half_life: float, videos: list[str]) -> pd.DataFrame:
+    """Return the mean scores of every row, seed and video."""
+    runs = {
+        folder.name: sorted(int(seed.name.removeprefix("seed")) for seed in folder.glob("seed*"))
+        for folder in sorted((scores / "scores").iterdir())
+    }
+    rivals = per_video(load_scores(scores, runs, videos), list(runs))
+    own = pd.read_csv(lite)
+    first = (own["candidate"] == own["candidate"].iloc[0]) & (own["half_life"] == half_life)
+    rows = [own[first].assign(model=LITE), rivals]
+    joined: pd.DataFrame = pd.concat(rows)[["model", "seed", "video", *METRICS]]
+    return joined.reset_index(drop=True)
+
+
+def means_table(means: pd.DataFrame, config: TableConfig) -> pd.DataFrame:
+    """Return one row per model: seeds, videos, and the mean of every metric with its interval."""
+    table = means.groupby("model").agg(seeds=("seed", "nunique"), videos=("video", "nunique"))
+    for metric in METRICS:
+        values = by_video(means, metric)
+        found = bootstrap_means(values.to_numpy(), config.resamples, config.seed)
+        for end, column in (("", found.mean), ("_lo", found.low), ("_hi", found.high)):
+            table[metric + end] = pd.Series(column, index=values.columns)
+    return table.reset_index()
+
+
+def by_kind(means: pd.DataFrame, whole: str, kinds: pd.Series, config: TableConfig) -> pd.DataFrame:
+    """Return one row minus every other, paired over videos, per metric and kind of video."""
     rows = []
     for metric in METRICS:
         values = by_video(means, metric)
         order = list(values.columns)
         for kind in ["all", *sorted(kinds.unique())]:
             chosen = values if kind == "all" else values[kinds.reindex(values.index) == kind]
-            found = paired_differences(chosen.to_numpy(), order.index(against), config.resamples, config.seed)
+            found = paired_differences(-chosen.to_numpy(), order.index(whole), config.resamples, config.seed)
             rows += [
                 {
                     "metric": metric,
                     "kind": kind,
-                    "model": model,
-                    "reference": against,
-                    against: chosen[against].mean(),
+                    "row": whole,
+                    "minus": model,
+                    "score": chosen[whole].mean(),
+                    "other": chosen[model].mean(),
                     "difference": found.mean[k],
                     "lo": found.low[k],
                     "hi": found.high[k],
                     "n_videos": found.n_videos[k],
+                    "seeds": means.loc[means["model"] == model, "seed"].nunique(),
                 }
                 for k, model in enumerate(order)
-                if model != against
+                if model != whole
             ]
-    return pd.DataFrame(rows).round(4)
+    return pd.DataFrame(rows)
 
 
 def with_motion(results: Path, kinds: pd.Series) -> pd.DataFrame:
@@ -99,7 +128,8 @@ def extremes(
     """Draw the middle frame of the videos where the first row of a pair gains and loses most in sAUC against the second."""
     first, second = pair
     gain = (each[f"sauc_{first}"] - each[f"sauc_{second}"]).set_axis(each["video"]).sort_values()
-    references = load_references(arguments.results, videos, config.gaze, config.evaluate)
+    every = load_references(arguments.results, videos, config.gaze, config.evaluate)
+    references = thinned(every, arguments.every)
     examples = []
     for video in [*gain.index[-SHOWN:][::-1], *gain.index[:SHOWN][::-1]]:
         seen = view(arguments.results, video, middle_frame(references[video]), config.gaze)
@@ -122,41 +152,28 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--results", type=Path, help="results/{ds}, if elsewhere")
     parser.add_argument("--scores", type=Path, required=True, help="--out of kfold.py")
+    parser.add_argument("--lite", type=Path, required=True, help="--per-video of lite_search.py")
+    parser.add_argument("--half-life", type=float, default=0.1, help="of lite's memory")
     parser.add_argument("--kinds", type=Path, required=True, help="CSV with columns video and kind")
-    parser.add_argument("--against", default="lite", help="row that the others are compared with per kind")
-    parser.add_argument("--rival", default="early_aug", help="row that it is drawn beside")
+    parser.add_argument("--every", type=int, default=4, help="that of both runs")
+    parser.add_argument("--rival", default="early_aug", help="row that lite is drawn beside")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     config = load(arguments.config)
     plan = Plan(config)
     arguments.results = arguments.results or Path("results") / plan.ds
-    runs = {
-        folder.name: sorted(int(seed.name.removeprefix("seed")) for seed in folder.glob("seed*"))
-        for folder in sorted((arguments.scores / "scores").iterdir())
-    }
-    order = sorted(runs, key=lambda name: (name in ("centre", "human"), name))
-    scores = load_scores(arguments.scores, runs, plan.videos)
-    table = summary(scores, order, plan.ds, config.table)
-    kinds = pd.read_csv(arguments.kinds).set_index("video")["kind"]
-    means = per_video(scores, order)
-    kind_table = by_kind(means, kinds, arguments.against, config.table)
-    each = with_motion(arguments.results, kinds.reindex(plan.videos))
+    kinds = pd.read_csv(arguments.kinds).set_index("video")["kind"].reindex(plan.videos)
+    means = all_means(arguments.scores, arguments.lite, arguments.half_life, plan.videos)
+    table, kind_table = means_table(means, config.table), by_kind(means, LITE, kinds, config.table)
+    each = with_motion(arguments.results, kinds)
     for metric in ("sauc", "chi2"):
-        values = by_video(means, metric)[order].add_prefix(f"{metric}_")
-        each = each.merge(values, left_on="video", right_index=True)
-    written = {
-        "kfold": table,
-        "kfold_differences": differences(scores, order, config.table),
-        "kfold_kinds": kind_table,
-        "kfold_videos": each,
-    }
-    for name, one in written.items():
+        each = each.merge(by_video(means, metric).add_prefix(f"{metric}_"), left_on="video", right_index=True)
+    for name, one in (("kfold", table), ("kfold_kinds", kind_table), ("kfold_videos", each)):
         write_text(arguments.out / f"{name}.csv", one.round(4).to_csv(index=False, lineterminator="\n"))
-    drawn = extremes(arguments, config, each, (arguments.against, arguments.rival), plan.videos)
+    drawn = extremes(arguments, config, each, (LITE, arguments.rival), plan.videos)
     drawn.savefig(arguments.out / "figures" / "kfold.jpg", dpi=200, pil_kwargs={"quality": 85})
-    shown = ["model", "seeds", "n_videos", "n_frames", "n_skipped", *METRICS]
-    print(table[shown].round(3).to_string(index=False))
-    print(kind_table[kind_table["metric"] == "sauc"].to_string(index=False))
+    print(table[["model", "seeds", "videos", *METRICS]].round(3).to_string(index=False))
+    print(kind_table[kind_table["metric"].isin(["sauc", "chi2"])].round(3).to_string(index=False))
 
 
 if __name__ == "__main__":

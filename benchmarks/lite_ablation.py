@@ -16,24 +16,24 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
-from kfold_table import with_motion
-from lite_search import METRICS
+from kfold_table import by_kind, with_motion
 from matplotlib.figure import Figure
 
-from dynsal.config import TableConfig, load
+from dynsal.config import load
 from dynsal.figures import save
 from dynsal.figures.style import BLUE, GREEN, ORANGE, STYLE, VERMILION, WIDTH
 from dynsal.fileio import write_text
-from dynsal.statistics import by_video, paired_differences
+from dynsal.statistics import by_video
 from dynsal.workflow import Plan
 
 COLOURS = {"faces": BLUE, "moving camera": VERMILION, "moving objects": GREEN, "screen content": ORANGE}
+WHOLE = "whole"
 NAMED = 3
 """Videos at either end whose names are written."""
 
 
-def variants(scores: pd.DataFrame, half_life: float) -> tuple[pd.DataFrame, str]:
-    """Return the scores with a column ``model`` that says how a row differs from the whole net, and the whole net's name."""
+def variants(scores: pd.DataFrame, half_life: float) -> pd.DataFrame:
+    """Return the scores with a column ``model``: ``whole``, or how a row differs from the whole net."""
     first = str(scores["candidate"].iloc[0])
     words = set(first.split())
 
@@ -41,38 +41,10 @@ def variants(scores: pd.DataFrame, half_life: float) -> tuple[pd.DataFrame, str]
         own = set(candidate.split())
         changed = [f"without {word}" for word in sorted(words - own)] + sorted(own - words)
         changed += [] if memory == half_life else [f"memory={memory:g}"]
-        return ", ".join(changed) or "whole"
+        return ", ".join(changed) or WHOLE
 
     pairs = zip(scores["candidate"], scores["half_life"], strict=True)
-    return scores.assign(model=[name(*pair) for pair in pairs]), "whole"
-
-
-def differences(means: pd.DataFrame, whole: str, kinds: pd.Series, config: TableConfig) -> pd.DataFrame:
-    """Return the whole net minus every other row, per metric and kind of video."""
-    rows = []
-    for metric in METRICS:
-        values = by_video(means, metric)
-        order = list(values.columns)
-        for kind in ["all", *sorted(kinds.unique())]:
-            chosen = values if kind == "all" else values[kinds.reindex(values.index) == kind]
-            found = paired_differences(-chosen.to_numpy(), order.index(whole), config.resamples, config.seed)
-            rows += [
-                {
-                    "without": model,
-                    "metric": metric,
-                    "kind": kind,
-                    "score": chosen[model].mean(),
-                    "whole": chosen[whole].mean(),
-                    "gain": found.mean[k],
-                    "lo": found.low[k],
-                    "hi": found.high[k],
-                    "n_videos": found.n_videos[k],
-                    "seeds": means.loc[means["model"] == model, "seed"].nunique(),
-                }
-                for k, model in enumerate(order)
-                if model != whole
-            ]
-    return pd.DataFrame(rows)
+    return scores.assign(model=[name(*pair) for pair in pairs])
 
 
 def picture(each: pd.DataFrame, gains: dict[str, pd.Series]) -> Figure:
@@ -105,7 +77,7 @@ def main() -> None:
     )
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--results", type=Path, help="results/{ds}, if elsewhere")
-    parser.add_argument("--per-video", type=Path, required=True)
+    parser.add_argument("--per-video", type=Path, nargs="+", required=True, help="the whole net's first")
     parser.add_argument("--kinds", type=Path, required=True, help="CSV with columns video and kind")
     parser.add_argument("--half-life", type=float, default=0.1, help="of the whole net's memory")
     parser.add_argument("--out", type=Path, required=True)
@@ -113,12 +85,12 @@ def main() -> None:
     config = load(arguments.config)
     plan = Plan(config)
     kinds = pd.read_csv(arguments.kinds).set_index("video")["kind"].reindex(plan.videos)
-    means, whole = variants(pd.read_csv(arguments.per_video), arguments.half_life)
-    table = differences(means, whole, kinds, config.table)
+    means = variants(pd.concat(map(pd.read_csv, arguments.per_video)), arguments.half_life)
+    table = by_kind(means, WHOLE, kinds, config.table)
     write_text(arguments.out / "lite_ablation.csv", table.round(4).to_csv(index=False, lineterminator="\n"))
     values = by_video(means, "sauc")
     drawn = {
-        f"sAUC gained by {part}": values[whole] - values[row]
+        f"sAUC gained by {part}": values[WHOLE] - values[row]
         for part, row in (("motion", "models.lite.net.lite.motion=false"), ("memory", "memory=0"))
     }
     each = with_motion(arguments.results or Path("results") / plan.ds, kinds)

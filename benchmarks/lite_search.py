@@ -186,21 +186,43 @@ def gather(arguments: argparse.Namespace, base: Config, videos: list[str], mirro
     return Material(store, references, fps, stills)
 
 
+@dataclass(frozen=True)
+class Validation:
+    """How a candidate is cross-validated.
+
+    Parameters
+    ----------
+    parts
+        The folds.
+    half_lives
+        Of the memory.
+    maps
+        Folder for the map of every video's middle frame, without memory; None keeps none.
+    """
+
+    parts: list[list[str]]
+    half_lives: list[float]
+    maps: Path | None = None
+
+
 def validated(
-    config: Config, parts: list[list[str]], material: Material, seed: int, iters: int, half_lives: list[float]
+    config: Config, how: Validation, material: Material, seed: int, iters: int
 ) -> tuple[pd.DataFrame, float]:
     """Train one net per fold; return the scores per held-out video and half-life, and the mean of the last training loss."""
     start, rows, losses = None, [], []
     if iters:
         net, _ = fitted(config, material.stills, seed, iters=iters)
         start = net.state_dict()
-    for held_out in parts:
+    for held_out in how.parts:
         items = [item for video, items in material.store.items() if video not in held_out for item in items]
         net, loss = fitted(config, items, seed, start)
         losses.append(loss)
         for video in held_out:
             found = list(maps(net, material.store[video], config.flow.bound))
-            for half_life in half_lives:
+            if how.maps:
+                how.maps.mkdir(parents=True, exist_ok=True)
+                np.save(how.maps / f"{video}.npy", found[len(found) // 2])
+            for half_life in how.half_lives:
                 row = scores(material.references[video], found, material.fps[video], half_life)
                 rows.append({"half_life": half_life, "video": video, **row})
     return pd.DataFrame(rows), float(np.mean(losses))
@@ -237,6 +259,9 @@ def arguments_given() -> argparse.Namespace:
     parser.add_argument("--stills", type=Path, help="results/{ds} of still images to train on before")
     parser.add_argument("--stills-iters", type=int, nargs="+", default=[0], help="one candidate each")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--maps", type=Path, help="folder for a map per video, of the first candidate and seed"
+    )
     parser.add_argument("--per-video", type=Path, help="also write every video's scores here")
     return parser.parse_args()
 
@@ -252,12 +277,13 @@ def main() -> None:
     mirror = any(override(values, words).of_model("lite")[1].flip for words in arguments.set)
     videos = plan.train if arguments.videos == "train" else plan.videos
     material = gather(arguments, base, videos, mirror)
-    parts = folds(videos, arguments.folds)
+    how = Validation(folds(videos, arguments.folds), arguments.half_lives, arguments.maps)
     for assignments in arguments.set or [[]]:
         config = override(values, [*assignments, f"models.lite.net.lite.zoom={arguments.zoom}"])
         for seed, iters in product(arguments.seeds, arguments.stills_iters):
             start = time.perf_counter()
-            each, loss = validated(config, parts, material, seed, iters, arguments.half_lives)
+            each, loss = validated(config, how, material, seed, iters)
+            how = replace(how, maps=None)
             words = [*assignments, f"zoom={arguments.zoom}", *([f"stills={iters}"] if iters else [])]
             facts = {"candidate": " ".join(words), "every": arguments.every, "seed": seed}
             means = each.drop(columns="video").groupby("half_life").mean().reset_index()
