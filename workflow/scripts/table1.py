@@ -10,6 +10,7 @@ from dynsal import script, tables
 from dynsal.config import parse
 from dynsal.fileio import write_json, write_text
 from dynsal.notes import common
+from dynsal.originals import label
 from dynsal.provenance import costs, initial_weights, record
 from dynsal.workflow import Plan
 
@@ -34,8 +35,15 @@ def main(arguments: argparse.Namespace) -> None:
     }
     spread = tables.seed_spread(scores, "sauc")
     notes = common(plan, scores, "table1")
-    if trainings:
-        notes["initial weights"] = initial_weights(trainings)
+    starts = {name: config.models[name].start for name in plan.models if config.models[name].start}
+    others = {name: one for name, one in trainings.items() if name.split("/")[0] not in starts}
+    if others:
+        notes["initial weights"] = initial_weights(others)
+    if starts and config.transfer:
+        notes["start"] = ", ".join(
+            f"{name} has learnt from {label(config.transfer.dataset)}'s still images first ({start} of Table 3, same seed)"
+            for name, start in starts.items()
+        )
     if len(plan.seeds) > 1:
         notes["seeds"] = "standard deviation of sAUC over seeds: " + ", ".join(
             f"{name} {spread[name]:.3f}" for name in plan.models
