@@ -138,10 +138,11 @@ def extremes(
         scores = {name: float(row[f"sauc_{name}"]) for name in pair}
         examples.append(Example(f"{gain[video]:+.2f}: {short_name(video)}", *seen, maps=maps, scores=scores))
     rule = (
-        f"The {SHOWN} videos with the largest and the {SHOWN} with the smallest difference in sAUC; middle frame, seed 0. "
-        "Scores are means over the video and all seeds."
+        f"The {SHOWN} videos with the largest and the {SHOWN} with the smallest difference in sAUC; middle frame; "
+        "maps of seed 0."
     )
-    return compared(examples, [FRAME, FLOW, TRUTH, *pair], rule)
+    numbers = "mean sAUC of the video over frames and seeds"
+    return compared(examples, [FRAME, FLOW, TRUTH, *pair], rule, numbers=numbers)
 
 
 def main() -> None:

@@ -33,8 +33,9 @@ NAMED = 3
 
 
 def variants(scores: pd.DataFrame, half_life: float) -> pd.DataFrame:
-    """Return the scores with a column ``model``: ``whole``, or how a row differs from the whole net."""
+    """Return the scores with a column ``model``: ``whole``, or the one thing in which a row differs from the whole net."""
     first = str(scores["candidate"].iloc[0])
+    scores = scores[(scores["candidate"] == first) | (scores["half_life"] == half_life)]
     words = set(first.split())
 
     def name(candidate: str, memory: float) -> str:

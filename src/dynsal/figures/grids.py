@@ -30,6 +30,8 @@ from dynsal.figures.style import SMALL, STYLE, WIDTH, footnote, label, wrapped
 FRAME, FLOW, TRUTH = "frame", "flow", "truth"
 HEADINGS = {FRAME: "Frame", FLOW: "Optical flow", TRUTH: "Gaze"}
 """How the parts of an example that are no model's maps are called."""
+NUMBERS = "sAUC of the frame"
+"""What stands in the corners of maps, unless a picture says otherwise."""
 LARGEST = 1.45
 """Inches: the widest panel."""
 ROW_TITLES = 0.95
@@ -185,11 +187,11 @@ class Look:
         said = "no score" if np.isnan(score) else f"{score:.2f}"
         return Panel(overlay(example.bgr, example.maps[part], self.scale), corner=said)
 
-    def note(self, parts: Sequence[str], unit: str) -> str:
+    def note(self, parts: Sequence[str], unit: str, numbers: str = NUMBERS) -> str:
         """Return how the colours and numbers are to be read."""
         text = (
             "Maps: each divided by its mean, one logarithmic scale for all, fading into the frame at the uniform density; "
-            f"at most {CLIPPED} % of the pixels lie above it. Numbers: sAUC of the frame."
+            f"at most {CLIPPED} % of the pixels lie above it. Numbers: {numbers}."
         )
         if FLOW in parts:
             text += f" Flow: hue is direction (wheel), colour is full at {self.bound:.2g} {unit}."
@@ -204,6 +206,7 @@ def compared(
     down: bool = False,
     headings: Mapping[str, str] = HEADINGS,
     unit: str = "pixels a frame",
+    numbers: str = NUMBERS,
 ) -> Figure:
     """Draw several examples, one per row, or one per column where ``down``, with the same parts of each.
 
@@ -221,6 +224,8 @@ def compared(
         Names of parts that are no models.
     unit
         Of the flow.
+    numbers
+        What the examples' scores are.
     """
     look = Look.of(examples, parts)
     grid = [[look.panel(example, part) for part in parts] for example in examples]
@@ -232,7 +237,7 @@ def compared(
         grid = [list(row) for row in zip(*grid, strict=True)]
         names, titles = [wrapped(title, 18) for title in titles], names
     grid[0] = [replace(panel, title=name) for panel, name in zip(grid[0], names, strict=True)]
-    return panel_grid(grid, titles, look.scale, f"{rule}\n{look.note(parts, unit)}")
+    return panel_grid(grid, titles, look.scale, f"{rule}\n{look.note(parts, unit, numbers)}")
 
 
 def one_example(
