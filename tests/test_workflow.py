@@ -554,6 +554,15 @@ def test_plan():
     assert len(set(plan.all_scores())) == len(plan.all_scores())
 
 
+def test_nets_of_table_2():
+    """The paper's best, and ours beside it; others do not crowd it."""
+    assert workflow.Plan(load(ROOT / "config" / "config.yaml")).subjects() == ["early_aug"]
+    plan = workflow.Plan(load(ROOT / "config" / "hevc33.yaml"))
+    assert plan.subjects() == ["early_aug", "lite"]
+    assert list(plan.compared())[:3] == ["early_aug", "lite", "rudoy"]
+    assert plan.compared()["lite"] == plan.seeds
+
+
 def test_plan_without_oracle():
     """Only the demo knows the true density; hevc33 has one file of gaze for all videos."""
     plan = workflow.Plan(parse({"dataset": {"name": "hevc33", "split": "hevc33"}}))

@@ -216,10 +216,17 @@ class Plan:
             path for name, seeds in self.runs().items() for seed in seeds for path in self.scores(name, seed)
         ]
 
+    def subjects(self) -> list[str]:
+        """Return the nets of Table 2: the last of Table 1, the paper's best, and any that are not the paper's."""
+        return [
+            self.models[-1],
+            *(name for name in self.models[:-1] if self.config.models[name].arch == "lite"),
+        ]
+
     def compared(self) -> dict[str, list[int]]:
-        """Return the seeds of every row of Table 2: the last net of Table 1, the baselines, floors and ceilings."""
+        """Return the seeds of every row of Table 2: its nets, the baselines, floors and ceilings."""
         return {
-            self.models[-1]: self.seeds,
+            **dict.fromkeys(self.subjects(), self.seeds),
             **{name: [0] for name in [*self.baselines, *self.floors]},
         }
 

@@ -41,7 +41,10 @@ rule timings:
         script=smk_script("timings"),
         code=smk_code("timings"),
         models=[smk_plan.baseline_files(name) for name in smk_plan.baselines],
-        net=f"results/{DS}/models/{smk_plan.models[-1]}/seed{smk_plan.seeds[0]}/model.safetensors",
+        net=[
+            f"results/{DS}/models/{name}/seed{smk_plan.seeds[0]}/model.safetensors"
+            for name in smk_plan.subjects()
+        ],
         frames=smk_plan.path("frames", smk_plan.test[0]),
     output:
         "results/{ds}/timings.csv",
@@ -52,7 +55,7 @@ rule timings:
     threads: 8
     params:
         cfg=smk_plan.params("flow"),
-        net=smk_plan.models[-1],
+        net=smk_plan.subjects(),
         baselines=smk_plan.timed_baselines(),
         size=smk_baseline_size,
     shell:
@@ -61,7 +64,7 @@ rule timings:
 
 
 rule net_timings:
-    """Time every net of Table 1 as rule timings does, for the picture of speed; Table 2 needs only the last one."""
+    """Time every net of Table 1 as rule timings does, for the picture of speed; Table 2 does not need all of them."""
     input:
         script=smk_script("timings"),
         code=smk_code("timings"),
