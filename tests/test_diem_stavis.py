@@ -231,7 +231,8 @@ def test_the_plan_has_no_human_row():
     """Maps do not say who looked; and three of the paper's test videos are not in this form."""
     plan = Plan(parse({"dataset": {"name": "diem", "source": "stavis", "split": "stavis17"}}))
     assert plan.floors == ["centre", "uniform", "mean_map"]
-    assert plan.raw_video("a_2x2") == plan.raw_gaze("a_2x2") == ["results/diem/raw/stavis/a_2x2.json"]
+    video = plan.test[0]
+    assert plan.raw_video(video) == plan.raw_gaze(video) == [f"results/diem/raw/stavis/{video}.json"]
     with pytest.raises(ConfigError, match="lacks ami_ib4010_closeup_720x576; use split stavis17") as caught:
         Plan(parse({"dataset": {"name": "diem", "source": "stavis", "split": "borji20"}}))
     assert len(str(caught.value).splitlines()) == 3
