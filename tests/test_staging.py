@@ -190,15 +190,18 @@ def test_a_signal_leaves_no_copy(results, scratch, number, moment):  # noqa: F81
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        deadline = time.monotonic() + 90
-        count = 1 if moment == "copying" else 2 * len(VIDEOS)
-        begun = results / ("frames" if moment == "copying" else "checkpoints")
-        while len(list(scratch.glob("*/*"))) < count or not list(begun.glob("*")):
-            assert process.poll() is None, process.stderr.read()
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        assert len(list(scratch.glob("*/*"))) < 2 * len(VIDEOS) or moment == "training"
-        process.send_signal(number)
-        told = process.communicate(timeout=60)[1]
+        try:
+            deadline = time.monotonic() + 90
+            count = 1 if moment == "copying" else 2 * len(VIDEOS)
+            begun = results / ("frames" if moment == "copying" else "checkpoints")
+            while len(list(scratch.glob("*/*"))) < count or not list(begun.glob("*")):
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.005)
+            assert len(list(scratch.glob("*/*"))) < 2 * len(VIDEOS) or moment == "training"
+            process.send_signal(number)
+            told = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
     assert process.returncode == 143 if number == signal.SIGTERM else process.returncode != 0, told
     assert not list(scratch.iterdir())
