@@ -103,6 +103,7 @@ def test_what_does_not_fit_is_read_where_it_is(results, scratch, monkeypatch, ca
 
 def test_nothing_stays_after_an_error(results, scratch, monkeypatch):  # noqa: F811
     """In the block, and while copying: of a full disk, or of a file that is written to meanwhile."""
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(ZeroDivisionError), staged([samples(results)]):
         raise ZeroDivisionError
     assert not list(scratch.iterdir())
@@ -121,7 +122,7 @@ def test_nothing_stays_after_an_error(results, scratch, monkeypatch):  # noqa: F
         with pytest.raises(error, match=r"changed while it was copied|No space"), staged([samples(results)]):
             pass
         assert not list(scratch.iterdir())
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_leftovers_of_the_killed_go_and_those_of_others_stay(results, scratch):  # noqa: F811
