@@ -39,6 +39,7 @@ from dynsal.clips import Clip
 from dynsal.config import Config
 from dynsal.device import limit_threads, pick_device
 from dynsal.evaluation import Reference, centre_map, constant, fitted, score_halves, score_video
+from dynsal.evaluation_run import read_inputs
 from dynsal.fileio import atomic
 from dynsal.gaze import read_gaze
 from dynsal.inference import Predictor
@@ -70,23 +71,13 @@ def trained(config: Config, name: str, results: Path, videos: list[str], seed: i
     return Predictor(net, meta, pick_device())
 
 
-def inputs(
-    results: Path, video: str, wanted: set[int]
-) -> Iterator[tuple[int, NDArray[np.uint8], NDArray[np.float32]]]:
-    """Yield index, frame and flow of a video's frames."""
-    with Clip(results / "frames" / f"{video}.h5") as frames, Clip(results / "flow" / f"{video}.h5") as flow:
-        for place, index in enumerate(frames.frames.tolist()):
-            if index in wanted:
-                yield index, frames.bgr(place), flow.flow(place).astype(np.float32)
-
-
 def evaluated(
     predictor: Predictor, results: Path, reference: Reference
 ) -> tuple[pd.DataFrame, NDArray[np.floating]]:
     """Score a net on one video, as rule evaluate does; return the scores, and the map of the middle frame for pictures."""
     with Clip(results / "frames" / f"{reference.video}.h5") as clip:
         fps = float(clip.attrs["source_fps"])
-    items = inputs(results, reference.video, set(reference.frames.tolist()))
+    items = read_inputs(results, reference, predictor.inputs)
     middle, shown = middle_frame(reference), []
 
     def seen() -> Iterator[tuple[int, NDArray[np.floating]]]:
