@@ -24,6 +24,7 @@ import cv2
 import h5py
 import torch
 from _common import SCENE, SCRIPTS, at_least, begin, interleaved, measured, median_ratio, parser, show
+from threadpoolctl import threadpool_limits
 
 from dynsal.batches import BatchOrder, Loader
 from dynsal.config import Config, parse
@@ -105,6 +106,8 @@ def main() -> None:
     options_parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="default 1 2")
     options = options_parser.parse_args()
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    threadpool_limits(1)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         config, clips = prepare(folder, tuple(options.size), options.frames)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dynsal.batches import Loader, in_order
+from dynsal.batches import BatchOrder, Failure, Loader, _Slots, in_order
 from dynsal.clips import create, describe
 from dynsal.config import GazeConfig
 from dynsal.errors import DataError
@@ -239,10 +240,11 @@ def test_evenly_spaced(results):
 
 
 def batches_of(samples: ClipSamples, workers: int) -> list[dict[str, torch.Tensor]]:
+    """Return copies: a worker's memory is used again."""
     lock = os.open(os.devnull, os.O_RDONLY)
     try:
         with Loader(samples, in_order(samples.groups, 3), workers, torch.device("cpu"), lock) as loader:
-            return list(loader)
+            return [{name: value.clone() for name, value in batch.items()} for batch in loader]
     finally:
         os.close(lock)
 
@@ -256,6 +258,58 @@ def test_a_worker_gives_the_same(results):
         assert set(one) == set(other)
         for name in one:
             assert torch.equal(one[name], other[name])
+
+
+class Numbered:
+    """Samples that say which they are, of two sizes and kinds."""
+
+    def __init__(self, count: int) -> None:
+        self.groups = [list(range(0, count, 2)), list(range(1, count, 2))]
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        size = 3000 if index % 2 else 500
+        return {
+            "odd": torch.full((3,), index, dtype=torch.uint8),
+            "large": torch.full((size, 7), index, dtype=torch.float32),
+            "double": torch.tensor(index, dtype=torch.float64),
+        }
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_batch_outlives_the_next(workers):
+    """Its memory is used again only when the second next is asked for, however many workers run ahead."""
+    samples = Numbered(240)
+    order = BatchOrder(samples.groups, 4, 0)
+    wanted = [order.batch(step) for step in range(90)]
+    with Loader(samples, wanted, workers, torch.device("cpu"), None) as loader:
+        before: dict[str, torch.Tensor] = {}
+        for number, batch in enumerate(loader):
+            time.sleep(0.002)  # so that workers get as far ahead as they may
+            for found, at in ((batch, number), (before, number - 1)):
+                for name, value in found.items():
+                    expected = torch.stack([samples[index][name] for index in wanted[at]])
+                    assert torch.equal(value, expected), (name, at)
+                    assert value.dtype == expected.dtype
+            before = batch
+    assert number == 89
+
+
+def test_slots_take_turns_and_grow():
+    """The fifth batch lies where the first lay; a larger one gets more room."""
+    slots, samples = _Slots(), Numbered(8)
+    small, large = [samples[0], samples[2]], [samples[1], samples[3]]
+    places = [slots(small).memory.data_ptr() for _ in range(8)]
+    assert len(set(places[:4])) == 4
+    assert places[4:] == places[:4]
+    grown = slots(large)
+    assert grown.memory.is_shared()
+    assert grown.memory.nbytes > slots(small).memory.nbytes
+    failure = Failure("there", "is broken", "mend it")
+    assert slots([samples[0], failure]) is failure
 
 
 class Offsets(torch.utils.data.Dataset):
