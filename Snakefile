@@ -16,7 +16,7 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 
 
-validate(config, "workflow/schemas/config.schema.yaml", set_default=False)
+validate(config, "workflow/schemas/config.schema.json", set_default=False)
 
 
 wildcard_constraints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -511,6 +512,47 @@ def test_code_of_a_script(script, has, lacks):
     assert not [
         name for name in found if any(name == f"dynsal.{n}" or name.startswith(f"dynsal.{n}.") for n in lacks)
     ]
+
+
+def imported(file: Path) -> set[Path]:
+    """Return the modules of ours that a file imports or names, by Python's own parser."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Constant) and re.fullmatch(r"dynsal(\.\w+)+", str(node.value)):
+            names.add(node.value)
+    parts = [name.split(".") for name in names if name and name.startswith("dynsal.")]
+    bases = {ROOT.joinpath("src", *words[:end]) for words in parts for end in range(2, len(words) + 1)}
+    files = {path for base in bases for path in (base.with_suffix(".py"), base / "__init__.py")}
+    return {path for path in files if path.is_file()}
+
+
+def test_imports_are_those_that_a_parser_finds():
+    """In every file of the package and every script."""
+    files = [*(ROOT / "src").rglob("*.py"), *SCRIPTS.glob("*.py")]
+    assert len(files) > 200
+    assert {file: set(code_inputs.imports(file)) for file in files} == {
+        file: imported(file) for file in files
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("from dynsal.nets import (  # some\n    build as b,  # roc\n    salnet,\n)", {"nets/__init__.py", "nets/salnet.py"}),
+        ("    from dynsal import flow as roc, gaze\n", {"flow.py", "gaze.py"}),
+        ("import dynsal.datasets.demo as demo, dynsal.roc", {"datasets/__init__.py", "datasets/demo.py", "roc.py"}),
+        ("load('dynsal.nets.lite')", {"nets/__init__.py", "nets/lite.py"}),
+        ("from other.dynsal import roc\nx = 'dynsal.no.such'\n# import dynsal.roc", set()),
+    ],
+)  # fmt: skip
+def test_imports_of_a_text(tmp_path, line, found):
+    file = tmp_path / "module.py"
+    file.write_text(line)
+    assert code_inputs.imports(file) == {ROOT / "src/dynsal" / name for name in found}
 
 
 def test_code_paths(tmp_path, monkeypatch):

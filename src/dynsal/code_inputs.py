@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import os
 import re
@@ -17,24 +16,31 @@ _NEUTRAL = {
 """Modules that cannot change a result: values of the configuration come through params, the rest is plumbing."""
 
 
+_NAMES = re.compile(
+    r"""^[ \t]*from\ (?P<package>dynsal[\w.]*)\ import\ (?P<names>\([^)]*\)|.*)$  # from dynsal.nets import build
+    |^[ \t]*import\ (?P<modules>dynsal\..*)$  # import dynsal.nets
+    |["'](?P<text>dynsal(?:\.\w+)+)["']  # loaded by name, as the nets of a registry are
+    """,
+    re.MULTILINE | re.VERBOSE,
+)
+"""Every Snakemake that a cluster's job starts looks at all modules: a parser takes .3 s for that, this a tenth."""
+
+
 @functools.cache
 def imports(module: Path) -> frozenset[Path]:
     """Return the dynsal modules that a file imports directly, or names in a string to load later; with their packages."""
-    found = set()
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "dynsal":
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names if alias.name.startswith("dynsal.")]
-        elif isinstance(node, ast.Constant) and re.fullmatch(r"dynsal(\.\w+)+", str(node.value)):
-            names = [str(node.value)]  # loaded by name, as the nets of a registry are
+    parts: set[tuple[str, ...]] = set()
+    for match in _NAMES.finditer(module.read_text(encoding="utf-8")):
+        if package := match["package"]:
+            listed = re.sub(r" as \w+|#.*", "", match["names"])
+            names = [package, *(f"{package}.{name}" for name in re.findall(r"\w+", listed))]
         else:
-            continue
-        parts = [name.split(".") for name in names]
-        for name in {".".join(words[:end]) for words in parts for end in range(2, len(words) + 1)}:
-            base = _PACKAGE.joinpath(*name.split(".")[1:])
-            found |= {path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()}
-    return frozenset(found)
+            names = re.findall(r"dynsal[\w.]*", match["modules"] or match["text"])
+        for words in (name.split(".")[1:] for name in names):
+            parts |= {tuple(words[:end]) for end in range(1, len(words) + 1)}
+    bases = [_PACKAGE.joinpath(*words) for words in parts]
+    files = [path for base in bases for path in (base.with_suffix(".py"), base / "__init__.py")]
+    return frozenset(path for path in files if path.is_file())
 
 
 def code(script: Path, *modules: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The typed configuration: the only place with names, types, defaults and meanings of the keys.
 
 Its sections stand in ``config_*.py`` beside this module, which puts them together and reads files.
-``python -m dynsal.config_docs`` writes workflow/schemas/config.schema.yaml and config/README.md from it; a test fails
+``python -m dynsal.config_docs`` writes workflow/schemas/config.schema.json and config/README.md from it; a test fails
 when they are out of step. Importing all this is cheap (no numpy), because every job parses the Snakefile.
 """
 
