@@ -196,6 +196,14 @@ def test_what_is_trained(kind):
     assert torch.equal(net.state_dict()["backbone.stem.1.weight"], published) is (kind != "random")
 
 
+def test_only_a_tuned_backbone_learns_at_its_own_rate():
+    for kind, factor in (("frozen", None), ("tuned", 0.25), ("random", None)):
+        net = build("lite", lite(backbone=kind, backbone_rate=0.25))
+        found = {name: getattr(p, "rate_factor", None) for name, p in net.named_parameters()}
+        assert {value for name, value in found.items() if name.startswith("backbone.")} == {factor}
+        assert {value for name, value in found.items() if not name.startswith("backbone.")} == {None}
+
+
 def test_same_seed_same_net():
     first, again, other = (build("lite", RANDOM, seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)

@@ -21,7 +21,7 @@ from dynsal.config import FlowConfig, LiteConfig, NetConfig, TrainConfig
 from dynsal.errors import DataError
 from dynsal.losses import saliency_objective
 from dynsal.nets import build
-from dynsal.schedule import learning_rate
+from dynsal.schedule import learning_rate, make_optimizer, set_rate
 from dynsal.training import Job, Outcome, train
 
 NET = NetConfig(width=1 / 16)
@@ -519,6 +519,36 @@ def test_learning_rates():
     assert [learning_rate(i, cosine) for i in (0, 3, 4, 54, 104)] == pytest.approx([0.25, 1, 1, 0.5, 0])
     constant = TrainConfig(base_lr=1.0, schedule="constant", warmup_iters=2)
     assert [learning_rate(i, constant) for i in (0, 1, 9999)] == [0.5, 1, 1]
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+def test_parameters_with_factors_learn_at_their_own_rates(kind):
+    """Two groups end where two optimisers of their own, at their own rates, end."""
+    steps, config = 5, TrainConfig(optimizer=kind, base_lr=0.1, schedule="cosine", max_iters=5)
+    starts = [torch.tensor([1.0, -2.0]), torch.tensor([3.0])]
+    together = [torch.nn.Parameter(start.clone()) for start in starts]
+    together[1].rate_factor = 0.25
+    alone = [torch.nn.Parameter(start.clone()) for start in starts]
+    optimizers = [make_optimizer([parameter], config) for parameter in alone]
+    both = make_optimizer(together, config)
+    for step in range(steps):
+        for parameters, each in ((together, [both]), (alone, optimizers)):
+            sum(parameter.pow(2).sum() for parameter in parameters).backward()
+            for optimizer, factor in zip(each, (1.0, 0.25), strict=False):
+                alone_factor = factor if each is optimizers else 1.0
+                set_rate(optimizer, alone_factor * learning_rate(step, config))
+                optimizer.step()
+                optimizer.zero_grad()
+    assert [parameter.tolist() for parameter in together] == [parameter.tolist() for parameter in alone]
+    assert not torch.equal(together[1], starts[1])
+    rates = [group["lr"] for group in both.param_groups]
+    assert rates[1] == rates[0] / 4 > 0
+    older = both.state_dict()
+    for group in older["param_groups"]:
+        del group["rate_factor"]
+    both.load_state_dict(older)
+    set_rate(both, 2.0)
+    assert [group["lr"] for group in both.param_groups] == [2.0, 2.0]
 
 
 def test_random_states_survive_safe_loading(tmp_path):

@@ -149,6 +149,11 @@ class LiteConfig(Section):
         "frozen",
         description="ImageNet's features as they are, trained further, or random weights trained from the start.",
     )
+    backbone_rate: Positive = Field(
+        0.1,
+        exclude_if=lambda value: value == 0.1,
+        description="`tuned`: the backbone's learning rate as a share of the rest's.",
+    )
     motion: bool = Field(True, description="Whether it looks at the flow.")
     prior: bool = Field(
         True, description="Whether it has a Gaussian of its own for where people look in general."

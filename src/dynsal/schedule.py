@@ -27,15 +27,22 @@ def learning_rate(step: int, config: OptimiserConfig) -> float:
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Return SGD with momentum or AdamW; the weight decay covers all parameters, as Caffe's does by default."""
+    """Return SGD with momentum or AdamW; the weight decay covers all parameters, as Caffe's does by default.
+
+    A parameter with an attribute ``rate_factor`` learns at so many times the rate, like Caffe's ``lr_mult``.
+    """
+    by_factor: dict[float, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        by_factor.setdefault(getattr(parameter, "rate_factor", 1.0), []).append(parameter)
+    groups = [{"params": members, "rate_factor": factor} for factor, members in by_factor.items()]
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=config.base_lr, weight_decay=config.weight_decay, fused=True)
+        return torch.optim.AdamW(groups, lr=config.base_lr, weight_decay=config.weight_decay, fused=True)
     return torch.optim.SGD(
-        parameters, lr=config.base_lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
+        groups, lr=config.base_lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
     )
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give all parameters the same learning rate."""
+    """Set the learning rate: all parameters the same but for their factors."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("rate_factor", 1.0)  # older checkpoints have none

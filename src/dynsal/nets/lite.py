@@ -40,6 +40,9 @@ class Lite(nn.Module):
         options = config.lite or LiteConfig()
         filled = options.backbone != "random" and torch.get_default_device().type != "meta"
         self.backbone = Backbone(pretrained=filled, trainable=options.backbone != "frozen")
+        if options.backbone == "tuned":
+            for parameter in self.backbone.parameters():
+                parameter.rate_factor = options.backbone_rate  # type: ignore[attr-defined]
         self.zoom = options.zoom
         self.laterals = nn.ModuleList(_Lateral(CHANNELS[scale], options.dropout) for scale in SCALES)
         self.motion = Motion(WIDTH) if options.motion else None
