@@ -31,7 +31,7 @@ import numpy as np
 import pandas as pd
 import yaml
 from _common import SCRIPTS
-from lite_search import METRICS, folds
+from folds import METRICS, folds
 from numpy.typing import NDArray
 from recipe_search import override
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from folds import METRICS
 from kfold import map_path, middle_frame, thinned
-from lite_search import METRICS
 from matplotlib.figure import Figure
 
 from dynsal.camera_motion import camera_field
