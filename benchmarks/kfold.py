@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,46 +28,21 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 from _common import SCRIPTS
 from folds import METRICS, folds
 from numpy.typing import NDArray
-from recipe_search import override
+from trials import override, read, trained
 
 from dynsal.clips import Clip
 from dynsal.config import Config
-from dynsal.device import limit_threads, pick_device
+from dynsal.device import limit_threads
 from dynsal.evaluation import Reference, centre_map, constant, fitted, score_halves, score_video
 from dynsal.evaluation_run import read_inputs
 from dynsal.fileio import atomic
 from dynsal.gaze import read_gaze
 from dynsal.inference import Predictor
-from dynsal.losses import saliency_objective
-from dynsal.nets import REGISTRY, build
 from dynsal.references import load_references, score_path, viewer_halves
-from dynsal.samples import ClipSamples, sources
-from dynsal.training import Job, train
 from dynsal.workflow import Plan
-
-
-def trained(config: Config, name: str, results: Path, videos: list[str], seed: int) -> Predictor:
-    """Train a model of the configuration on some videos, from where it starts."""
-    model = config.models[name]
-    net_cfg, train_cfg = config.of_model(name)
-    if files := Plan(config).initial_weights(name, seed):
-        net_cfg = net_cfg.model_copy(update={"init": files[0]})
-    samples = ClipSamples(sources(results, videos, model.augment), config.gaze, REGISTRY[model.arch].inputs)
-    net = build(model.arch, net_cfg, seed)
-    with tempfile.TemporaryDirectory() as folder:
-        objective = saliency_objective(train_cfg, net_cfg, config.flow)
-        train(net, samples, Job(train_cfg, objective, seed, Path(folder) / "c", "kfold", pick_device(), 0))
-    meta = {
-        "arch": model.arch,
-        "net": net_cfg.model_dump(),
-        "flow": config.flow.model_dump(),
-        "memory": model.memory,
-    }
-    return Predictor(net, meta, pick_device())
 
 
 def evaluated(
@@ -145,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--config", type=Path, nargs="+", required=True, help="and what is laid over it")
     parser.add_argument("--results", type=Path, help="results/{ds}, if elsewhere")
     parser.add_argument(
         "--inputs",
@@ -167,7 +141,7 @@ def main() -> None:
     if not (arguments.model or arguments.floors):
         parser.error("give --model or --floors")
     limit_threads(arguments.threads)
-    config = override(yaml.safe_load(arguments.config.read_text(encoding="utf-8")), arguments.set)
+    config = override(read(arguments.config), arguments.set)
     plan = Plan(config)
     results, row = arguments.results or Path("results") / plan.ds, arguments.row or arguments.model
     references = thinned(load_references(results, plan.videos, config.gaze, config.evaluate), arguments.every)
@@ -183,7 +157,7 @@ def main() -> None:
                 continue
             start = time.perf_counter()
             seen = [video for video in plan.videos if video not in held_out]
-            predictor = trained(config, arguments.model, seen_in, seen, seed)
+            predictor, _ = trained(config, arguments.model, seed, seen_in, seen, [])
             spent = time.perf_counter() - start
             found = {video: evaluated(predictor, seen_in, references[video]) for video in held_out}
             for video, (table, shown) in found.items():

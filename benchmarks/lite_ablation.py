@@ -23,11 +23,13 @@ from dynsal.config import load
 from dynsal.figures import save
 from dynsal.figures.style import BLUE, GREEN, ORANGE, STYLE, VERMILION, WIDTH
 from dynsal.fileio import write_text
+from dynsal.metrics import METRICS
 from dynsal.statistics import by_video
 from dynsal.workflow import Plan
 
 COLOURS = {"faces": BLUE, "moving camera": VERMILION, "moving objects": GREEN, "screen content": ORANGE}
 WHOLE = "whole"
+SHOWN = ("sauc", "chi2", "cc", "nss", "kld")
 NAMED = 3
 """Videos at either end whose names are written."""
 
@@ -45,7 +47,35 @@ def variants(scores: pd.DataFrame, half_life: float) -> pd.DataFrame:
         return ", ".join(changed) or WHOLE
 
     pairs = zip(scores["candidate"], scores["half_life"], strict=True)
-    return scores.assign(model=[name(*pair) for pair in pairs])
+    named = scores.assign(model=[name(*pair) for pair in pairs])
+    return named.drop_duplicates(["model", "seed", "video"])  # several files may have the whole net
+
+
+def readable(row: str) -> str:
+    """Return a row's name without the keys' common beginning."""
+    return row.replace("models.lite.net.lite.", "").replace("models.lite.train.", "")
+
+
+def summary(table: pd.DataFrame) -> str:
+    """Return the differences over all videos as a Markdown table: the whole net minus a candidate, bold if clear of zero."""
+    rows = table[table["kind"] == "all"]
+    order = list(dict.fromkeys(rows["minus"]))
+    lines = ["| changed | seeds | " + " | ".join(METRICS[name].label for name in SHOWN) + " |"]
+    lines.append("| --- " * (2 + len(SHOWN)) + "|")
+    for row in sorted(order, key=lambda name: -float(_one(rows, name, "sauc")["other"])):
+        cells = [readable(row), f"{_one(rows, row, 'sauc')['seeds']:.0f}"]
+        for metric in SHOWN:
+            found = _one(rows, row, metric)
+            shown = f"{found['difference']:+.3f} [{found['lo']:.3f}, {found['hi']:.3f}]"
+            cells.append(f"**{shown}**" if found["lo"] * found["hi"] > 0 else shown)
+        lines.append("| " + " | ".join(cells) + " |")
+    whole = {metric: _one(rows, order[0], metric)["score"] for metric in SHOWN}
+    lines.append(f"\nThe whole net: {', '.join(f'{METRICS[m].label} {whole[m]:.3f}' for m in SHOWN)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _one(rows: pd.DataFrame, row: str, metric: str) -> pd.Series:
+    return rows[(rows["minus"] == row) & (rows["metric"] == metric)].iloc[0]
 
 
 def picture(each: pd.DataFrame, gains: dict[str, pd.Series]) -> Figure:
@@ -89,6 +119,7 @@ def main() -> None:
     means = variants(pd.concat(map(pd.read_csv, arguments.per_video)), arguments.half_life)
     table = by_kind(means, WHOLE, kinds, config.table)
     write_text(arguments.out / "lite_ablation.csv", table.round(4).to_csv(index=False, lineterminator="\n"))
+    write_text(arguments.out / "lite_ablation.md", summary(table))
     values = by_video(means, "sauc")
     drawn = {
         f"sAUC gained by {part}": values[WHOLE] - values[row]

@@ -25,10 +25,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 from folds import METRICS, folds
 from lite_material import Material, Recipe, Seen, fitted, gather, maps
-from recipe_search import override
+from trials import override, read
 
 from dynsal.evaluation import Reference, score_video
 from dynsal.evaluation import fitted as fitted_to
@@ -96,7 +95,7 @@ def arguments_given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--config", type=Path, nargs="+", required=True, help="and what is laid over it")
     parser.add_argument("--results", type=Path, default=None, help="results/{ds}, if elsewhere")
     parser.add_argument(
         "--inputs",
@@ -134,7 +133,7 @@ def main() -> None:
     """Run all candidates in turn; rows are added to the file as they come."""
     arguments = arguments_given()
     torch.set_num_threads(arguments.threads)
-    values = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
+    values = read(arguments.config)
     base = override(values, [])
     plan = Plan(base)
     results = arguments.results or Path("results") / plan.ds

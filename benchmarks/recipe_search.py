@@ -11,77 +11,35 @@ Example: ``python benchmarks/recipe_search.py --config config/hevc33.yaml --mode
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-import yaml
+from trials import override, read, trained
 
 from dynsal.clips import Clip
-from dynsal.config import Config, parse
-from dynsal.device import limit_threads, pick_device
-from dynsal.evaluation import score_video
-from dynsal.inference import Predictor
-from dynsal.losses import saliency_objective
-from dynsal.nets import REGISTRY, build
+from dynsal.config import Config
+from dynsal.device import limit_threads
+from dynsal.evaluation import fitted, score_video
+from dynsal.evaluation_run import read_inputs
 from dynsal.references import load_references
-from dynsal.samples import ClipSamples, sources
-from dynsal.training import Job, train
 from dynsal.workflow import Plan
-
-
-def override(values: dict[str, Any], assignments: list[str]) -> Config:
-    """Return the configuration with ``section.key=value`` applied, values in YAML."""
-    merged = yaml.safe_load(yaml.safe_dump(values))
-    for assignment in assignments:
-        path, value = assignment.split("=", 1)
-        *sections, key = path.split(".")
-        place = merged
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[key] = yaml.safe_load(value)
-    return parse(merged, " ".join(assignments) or "base")
 
 
 def trial(config: Config, name: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, float]:
     """Train one model and score it on the validation videos: history, per-video means, seconds."""
     plan = Plan(config)
     results = Path("results") / plan.ds
-    model = config.models[name]
-    net_cfg, train_cfg = config.of_model(name)
-    inputs = REGISTRY[model.arch].inputs
-    training = ClipSamples(sources(results, plan.train, model.augment), config.gaze, inputs)
-    checks = ClipSamples(sources(results, plan.validation, [1]), config.gaze, inputs)
-    net = build(model.arch, net_cfg, seed)
     start = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        objective = saliency_objective(train_cfg, net_cfg, config.flow)
-        job = Job(train_cfg, objective, seed, Path(folder) / "c", "trial", pick_device(), 0)
-        outcome = train(net, training, job, checks.evenly_spaced(train_cfg.validation_frames))
+    predictor, outcome = trained(config, name, seed, results, plan.train, plan.validation)
     seconds = time.perf_counter() - start
-    meta = {
-        "arch": model.arch,
-        "net": net_cfg.model_dump(),
-        "flow": config.flow.model_dump(),
-        "memory": model.memory,
-    }
-    predictor = Predictor(net, meta, pick_device())
     rows = []
     for video, reference in load_references(results, plan.validation, config.gaze, config.evaluate).items():
-        with (
-            Clip(results / "frames" / f"{video}.h5") as frames,
-            Clip(results / "flow" / f"{video}.h5") as flow,
-        ):
-            items = (
-                (index, frames.bgr(k), flow.flow(k).astype(np.float32))
-                for k, index in enumerate(frames.frames.tolist())
-            )
-            fps = float(frames.attrs["source_fps"])
-            table = score_video(reference, predictor.predict_stream(items, fps=fps))
+        with Clip(results / "frames" / f"{video}.h5") as clip:
+            fps = float(clip.attrs["source_fps"])
+        items = read_inputs(results, reference, predictor.inputs)
+        table = score_video(reference, fitted(predictor.predict_stream(items, fps=fps), reference.size))
         rows.append({"video": video, "sauc": table["sauc"].mean(), "chi2": table["chi2"].mean()})
     return pd.DataFrame(outcome.history), pd.DataFrame(rows), seconds
 
@@ -91,13 +49,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--config", type=Path, nargs="+", required=True)
     parser.add_argument("--model", nargs="+", required=True, help="models of the configuration")
     parser.add_argument("--set", nargs="*", action="append", default=[], help="overrides of one candidate")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     arguments = parser.parse_args()
     limit_threads(torch.get_num_threads())
-    values = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
+    values = read(arguments.config)
     for assignments in arguments.set or [[]]:
         config = override(values, assignments)
         for name in arguments.model:
