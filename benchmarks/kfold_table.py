@@ -2,7 +2,7 @@
 
 Reads the score files of `kfold.py`, the scores per video of arch lite that ``lite_search.py --videos all`` wrote (its first
 candidate, over the same folds and frames), and a list of the videos with their kind (``docs/results/hevc33/kinds.csv``, told by
-eye). Writes ``kfold.csv`` (means), ``kfold_kinds.csv`` (lite minus every other row, over all videos and per kind),
+eye). Writes ``kfold.csv`` (means), ``kfold_kinds.csv`` (lite minus every other row, and the rival minus every other, over all videos and per kind),
 ``kfold_videos.csv`` (per video: how much camera and objects move, by the optical flow, and the score of every row) and
 ``figures/kfold.jpg`` (the videos where lite gains and loses most against a rival). Intervals: 95 %, percentile bootstrap over
 videos.
@@ -157,7 +157,9 @@ def main() -> None:
     parser.add_argument("--half-life", type=float, default=0.1, help="of lite's memory")
     parser.add_argument("--kinds", type=Path, required=True, help="CSV with columns video and kind")
     parser.add_argument("--every", type=int, default=4, help="that of both runs")
-    parser.add_argument("--rival", default="early_aug", help="row that lite is drawn beside")
+    parser.add_argument(
+        "--rival", default="early_aug", help="row that lite is drawn beside, and others are compared with"
+    )
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     config = load(arguments.config)
@@ -165,7 +167,9 @@ def main() -> None:
     arguments.results = arguments.results or Path("results") / plan.ds
     kinds = pd.read_csv(arguments.kinds).set_index("video")["kind"].reindex(plan.videos)
     means = all_means(arguments.scores, arguments.lite, arguments.half_life, plan.videos)
-    table, kind_table = means_table(means, config.table), by_kind(means, LITE, kinds, config.table)
+    table = means_table(means, config.table)
+    of_rival = by_kind(means, arguments.rival, kinds, config.table)
+    kind_table = pd.concat([by_kind(means, LITE, kinds, config.table), of_rival[of_rival["minus"] != LITE]])
     each = with_motion(arguments.results, kinds)
     for metric in ("sauc", "chi2"):
         each = each.merge(by_video(means, metric).add_prefix(f"{metric}_"), left_on="video", right_index=True)
