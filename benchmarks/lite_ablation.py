@@ -2,8 +2,9 @@
 
 Reads the scores per video that ``lite_search.py --per-video`` wrote. The candidate named first is the whole net; every
 other one, and every other half-life of the memory, is compared with it, seed by seed averaged. Writes ``lite_ablation.csv``
-(differences, whole net minus candidate, over all videos and per kind, 95 % intervals by bootstrap over videos) and
-``figures/lite_parts.png`` (the gain by motion and by memory over how much moves in a video).
+(differences, whole net minus candidate, over all videos and per kind, 95 % intervals by bootstrap over videos), those over all
+videos as a table to read and as a picture (``lite_ablation.md``, ``figures/lite_ablation.png``: candidate minus whole net),
+and ``figures/lite_parts.png`` (the gain by motion and by memory over how much moves in a video).
 
 Example: ``python benchmarks/lite_ablation.py --config config/hevc33.yaml --per-video lite_parts.csv
 --kinds docs/results/hevc33/kinds.csv --out docs/results/hevc33``
@@ -42,7 +43,10 @@ def variants(scores: pd.DataFrame, half_life: float) -> pd.DataFrame:
 
     def name(candidate: str, memory: float) -> str:
         own = set(candidate.split())
-        changed = [f"without {word}" for word in sorted(words - own)] + sorted(own - words)
+        added = sorted(own - words)
+        keys = {word.split("=")[0] for word in added}
+        gone = [word for word in sorted(words - own) if word.split("=")[0] not in keys]
+        changed = [f"without {word}" for word in gone] + added
         changed += [] if memory == half_life else [f"memory={memory:g}"]
         return ", ".join(changed) or WHOLE
 
@@ -57,21 +61,52 @@ def readable(row: str) -> str:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Return the differences over all videos as a Markdown table: the whole net minus a candidate, bold if clear of zero."""
+    """Return the differences over all videos as a Markdown table: a candidate minus the whole net, bold if clear of zero."""
     rows = table[table["kind"] == "all"]
-    order = list(dict.fromkeys(rows["minus"]))
+    order = ranked(rows)
     lines = ["| changed | seeds | " + " | ".join(METRICS[name].label for name in SHOWN) + " |"]
     lines.append("| --- " * (2 + len(SHOWN)) + "|")
-    for row in sorted(order, key=lambda name: -float(_one(rows, name, "sauc")["other"])):
+    for row in order:
         cells = [readable(row), f"{_one(rows, row, 'sauc')['seeds']:.0f}"]
         for metric in SHOWN:
             found = _one(rows, row, metric)
-            shown = f"{found['difference']:+.3f} [{found['lo']:.3f}, {found['hi']:.3f}]"
+            shown = f"{-found['difference']:+.3f} [{-found['hi']:.3f}, {-found['lo']:.3f}]"
             cells.append(f"**{shown}**" if found["lo"] * found["hi"] > 0 else shown)
         lines.append("| " + " | ".join(cells) + " |")
     whole = {metric: _one(rows, order[0], metric)["score"] for metric in SHOWN}
     lines.append(f"\nThe whole net: {', '.join(f'{METRICS[m].label} {whole[m]:.3f}' for m in SHOWN)}.")
     return "\n".join(lines) + "\n"
+
+
+def ranked(rows: pd.DataFrame) -> list[str]:
+    """Return the candidates, that of the highest sAUC first."""
+    sauc = rows[rows["metric"] == "sauc"].set_index("minus")["other"]
+    return [str(name) for name in sauc.sort_values(ascending=False, kind="stable").index]
+
+
+def forest(table: pd.DataFrame) -> Figure:
+    """Draw what every change does to sAUC and chi-square over all videos: candidate minus whole net, with its interval."""
+    rows = table[table["kind"] == "all"]
+    order = ranked(rows)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.6 + 0.2 * len(order)), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        for axis, metric in zip(axes, ("sauc", "chi2"), strict=True):
+            info = METRICS[metric]
+            for place, row in enumerate(order):
+                found = _one(rows, row, metric)
+                middle, ends = -found["difference"], [-found["hi"], -found["lo"]]
+                better = (middle > 0) == info.higher_is_better
+                clear = found["lo"] * found["hi"] > 0
+                colour = "0.5" if not clear else BLUE if better else VERMILION
+                axis.plot(ends, [place, place], color=colour, lw=1)
+                axis.plot(middle, place, "o", color=colour, ms=3)
+            axis.axvline(0, color="0.7", lw=0.6)
+            axis.set_title(f"{info.label} ({'higher' if info.higher_is_better else 'lower'} is better)")
+            axis.set_xlabel("changed minus whole net")
+        axes[0].set_yticks(range(len(order)), [readable(row) for row in order])
+        axes[0].invert_yaxis()
+    return figure
 
 
 def _one(rows: pd.DataFrame, row: str, metric: str) -> pd.Series:
@@ -120,6 +155,7 @@ def main() -> None:
     table = by_kind(means, WHOLE, kinds, config.table)
     write_text(arguments.out / "lite_ablation.csv", table.round(4).to_csv(index=False, lineterminator="\n"))
     write_text(arguments.out / "lite_ablation.md", summary(table))
+    save(forest(table), [arguments.out / "figures" / "lite_ablation.png"])
     values = by_video(means, "sauc")
     drawn = {
         f"sAUC gained by {part}": values[WHOLE] - values[row]

@@ -128,13 +128,16 @@ def test_ablation_names_pairs_and_signs():
             scores("zoom=2 stills=300", whole),
             scores("zoom=2 stills=300", whole, half_life=0.5),
             scores("models.lite.net.lite.prior=false zoom=2 stills=300", {v: x - 0.1 for v, x in whole.items()}),
+            scores("zoom=1 inputs=large stills=300", whole),
             scores("zoom=2", {"u": 0.8, "v": 0.7, "w": 0.75}),
             scores("zoom=2 stills=300", whole),  # again, from another file
         ]
     )  # fmt: skip
     named = lite_ablation.variants(table, 0.1)
     prior = "models.lite.net.lite.prior=false"
-    assert Counter(named["model"]) == dict.fromkeys(["whole", "memory=0.5", prior, "without stills=300"], 3)
+    assert Counter(named["model"]) == dict.fromkeys(
+        ["whole", "memory=0.5", prior, "without stills=300", "inputs=large, zoom=1"], 3
+    )
     kinds = pd.Series({"u": "faces", "v": "faces", "w": "screen content"})
     found = kfold_table.by_kind(named, "whole", kinds, TableConfig())
     one = found[(found["metric"] == "sauc") & (found["kind"] == "faces")].set_index("minus")
@@ -142,10 +145,11 @@ def test_ablation_names_pairs_and_signs():
     assert one.loc["without stills=300", "difference"] == pytest.approx(-0.05)
     assert (one["n_videos"] == 2).all()
     lines = lite_ablation.summary(found).splitlines()
-    assert [line.split(" | ")[0] for line in lines[2:5]] == [
+    assert [line.split(" | ")[0] for line in lines[2:6]] == [
         "| without stills=300",
+        "| inputs=large, zoom=1",
         "| memory=0.5",
         "| prior=false",
     ]
-    assert "**+0.100 [0.100, 0.100]**" in lines[4]
+    assert "**-0.100 [-0.100, -0.100]**" in lines[5]
     assert "**" not in lines[2]
